@@ -1,0 +1,35 @@
+"""Run diffdemo: `python app.py`, then open the address it prints."""
+
+import argparse
+import sys
+
+from diffdemo.errors import DiffdemoError
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The flags."""
+    parser = argparse.ArgumentParser(description="diffdemo: what noise does in a diffusion model.")
+    parser.add_argument("--model", default="faces", help="a bundled model (faces) or a local diffusers folder")
+    parser.add_argument("--device", help="cpu, cuda, mps (default: the best there is)")
+    parser.add_argument("--server-name", help="address to listen on (default: GRADIO_SERVER_NAME, else 127.0.0.1)")
+    parser.add_argument("--port", type=int, help="port (default: GRADIO_SERVER_PORT, else the first free one from 7860)")
+    parser.add_argument("--share", action="store_true", help="also open a public gradio.live link")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Build the page and serve it until stopped; returns 2 with one sentence on stderr where a flag cannot be met."""
+    args = parse(arguments)
+    from diffdemo.ui import build_demo, launch_options  # seconds to import: after the flags are known to be right
+
+    try:
+        demo = build_demo(args.model, args.device)
+    except DiffdemoError as error:
+        print(f"diffdemo: {error}", file=sys.stderr)
+        return 2
+    demo.launch(server_name=args.server_name, server_port=args.port, share=args.share, **launch_options())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

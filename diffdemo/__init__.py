@@ -1,0 +1,35 @@
+"""diffdemo: what noise does in a diffusion model. Everything public, loaded when first used."""
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+_PUBLIC = {
+    "DiffdemoError": "errors",
+    "RoundTrip": "experiment",
+    "denoise": "sampling",
+    "denoise_steps": "sampling",
+    "experiment_from_query": "experiment",
+    "load_model": "models",
+    "noise": "noise",
+    "run": "lab",
+}
+
+__all__ = ["DiffdemoError", "RoundTrip", "denoise", "denoise_steps", "experiment_from_query", "load_model", "noise", "run"]
+
+
+class _Package(ModuleType):
+    """The package itself; a room may share its name with what it exports (`noise`), and then the export wins."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in _PUBLIC:
+            raise AttributeError(f"module 'diffdemo' has no attribute {name!r}")
+        return getattr(import_module(f"diffdemo.{_PUBLIC[name]}"), name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _PUBLIC and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -1,0 +1,52 @@
+"""Distances between pictures, a row at a time: tensors in, (B,) out."""
+
+import torch
+from torch import Tensor
+
+
+def rmse(a: Tensor, b: Tensor) -> Tensor:
+    """(B,) root mean square difference over all pixels, in the units of the pictures ([-1, 1] wide); one row broadcasts.
+
+    Args:
+        a: (B, C, H, W), or (1, C, H, W) compared with every row of the other.
+        b: the same.
+    """
+    return (a - b).square().mean((1, 2, 3)).sqrt()
+
+
+def nearest(pictures: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor]:
+    """The nearest candidate to each picture by RMSE.
+
+    Args:
+        pictures: (B, C, H, W).
+        candidates: (N, C, H, W).
+
+    Returns:
+        (B,) float32 RMSE to it, and (B,) int64 its index.
+    """
+    best, index = _squared_distance(pictures, candidates).min(1)
+    return (best / pictures[0].numel()).sqrt().float(), index
+
+
+def came_back(original: Tensor, reconstructions: Tensor, line_up: Tensor) -> Tensor:
+    """(B,) bool: the original is nearer, by RMSE, to the reconstruction than any picture of the line-up that differs from it.
+
+    Args:
+        original: (1, C, H, W).
+        reconstructions: (B, C, H, W).
+        line_up: (N, C, H, W); a candidate equal to the original does not count against it.
+    """
+    other = _squared_distance(reconstructions, line_up)
+    other[:, (line_up == original).flatten(1).all(1)] = torch.inf
+    return (reconstructions - original).double().square().flatten(1).sum(1) <= other.min(1).values
+
+
+def _squared_distance(a: Tensor, b: Tensor) -> Tensor:
+    """(A, B) float64 |a|^2 - 2 a.b + |b|^2, summed over pixels."""
+    a, b = a.flatten(1).double(), b.flatten(1).double()
+    return (a.square().sum(1)[:, None] - 2 * a @ b.T + b.square().sum(1)).clamp(min=0)
+
+
+def unrelated_rmse(pictures: Tensor) -> float:
+    """Mean RMSE over all pairs of different pictures: (B, C, H, W), B >= 2 → the scale on which a distance is large."""
+    return float(torch.pdist(pictures.flatten(1)).mean() / pictures[0].numel() ** 0.5)

@@ -1,0 +1,19 @@
+// A strip of pictures to start from. props.value = [{picture, src, alt}]; choosing one triggers 'select' with its index.
+const row = element.querySelector('.examples');
+const isPng = s => typeof s === 'string' && /^data:image\/png;base64,[A-Za-z0-9+\/=]+$/.test(s);
+const draw = () => {
+  row.replaceChildren();
+  (Array.isArray(props.value) ? props.value : []).forEach((entry, index) => {
+    if (!isPng(entry.src)) return;
+    const button = document.createElement('button'), image = document.createElement('img');
+    button.type = 'button'; button.dataset.index = index; button.setAttribute('aria-label', 'Use ' + entry.alt);
+    image.src = entry.src; image.alt = '';
+    button.append(image); row.append(button);
+  });
+};
+row.addEventListener('click', event => {
+  const button = event.target.closest('button');
+  if (button) trigger('select', {index: +button.dataset.index, value: null});
+});
+watch('value', draw);
+draw();

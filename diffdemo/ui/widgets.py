@@ -1,0 +1,123 @@
+"""Gradio components made from the field table, strict about what they let in, and the page's own small components.
+
+Gradio's checks let NaN, null and other people's files through, so the form widgets hand the raw value on and the experiment's
+field table decides. The HTML components get data only; their scripts in static/ build the page with textContent.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from inspect import isgeneratorfunction, signature
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.utils import get_upload_folder
+from PIL import Image
+
+from diffdemo import images
+from diffdemo.errors import DiffdemoError, PictureError
+from diffdemo.experiment import FIELDS
+
+STATIC = Path(__file__).parent / "static"
+
+
+def told(handler: Callable, *bound: Any) -> Callable:
+    """The handler with its first arguments bound and its DiffdemoError shown to the visitor as one sentence.
+
+    Gradio reads a handler's signature and annotations, so the wrapper carries those that are left.
+    """
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return handler(*bound, *args, **kwargs)
+        except DiffdemoError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+
+    def stream(*args: Any, **kwargs: Any) -> Iterator[Any]:
+        try:
+            yield from handler(*bound, *args, **kwargs)
+        except DiffdemoError as error:
+            raise gr.Error(str(error), print_exception=False) from error
+
+    wrapped = stream if isgeneratorfunction(handler) else call
+    left = signature(partial(handler, *bound))
+    wrapped.__signature__ = left  # type: ignore[attr-defined]
+    wrapped.__annotations__ = {name: hint for name, hint in handler.__annotations__.items() if name in left.parameters or name == "return"}
+    wrapped.__name__, wrapped.__doc__ = handler.__name__, handler.__doc__
+    return wrapped
+
+
+class RawSlider(gr.Slider):
+    """A slider whose value reaches the experiment as it was sent."""
+
+    is_template = True
+
+    def preprocess(self, payload: Any) -> Any:
+        """The value as it was sent; the experiment checks it."""
+        return payload
+
+
+class RawNumber(gr.Number):
+    """A number box whose value reaches the experiment as it was sent."""
+
+    is_template = True
+
+    def preprocess(self, payload: Any) -> Any:
+        """The value as it was sent; the experiment checks it."""
+        return payload
+
+
+class RawRadio(gr.Radio):
+    """A choice whose value reaches the experiment as it was sent."""
+
+    is_template = True
+
+    def preprocess(self, payload: Any) -> Any:
+        """The value as it was sent; the experiment checks it."""
+        return payload
+
+
+class Upload(gr.Image):
+    """A picture from a file or the clipboard; only files that this visitor's browser uploaded are opened."""
+
+    is_template = True
+
+    def preprocess(self, payload: Any) -> Image.Image | None:
+        """The picture, checked and flattened (see `images.load_picture`)."""
+        return None if payload is None else told(uploaded)(getattr(payload, "path", None))
+
+
+def uploaded(path: Any) -> Image.Image:
+    """The picture in an uploaded file.
+
+    Raises:
+        PictureError: the path is not in the upload folder, or the file is not a picture.
+    """
+    if not isinstance(path, str) or not Path(path).resolve().is_relative_to(Path(get_upload_folder()).resolve()):
+        raise PictureError("Please upload the picture as a file.")
+    return images.load_picture(path)
+
+
+def slider(name: str, step: float = 1, **options: Any) -> RawSlider:
+    """A slider for a numeric field; `options` override what the table says."""
+    field = FIELDS[name]
+    known = {"label": field.label, "minimum": field.minimum, "maximum": field.maximum, "value": field.default, "step": step}
+    return RawSlider(**{**known, "buttons": [], **options})
+
+
+def choice(name: str, **options: Any) -> RawRadio:
+    """A choice among the words of a field."""
+    field = FIELDS[name]
+    return RawRadio(**{"label": field.label, "choices": list(field.choices), "value": field.default, **options})
+
+
+def html(script: str, template: str, style: str, value: Any, **options: Any) -> gr.HTML:
+    """One of the page's own components: its script and style from static/, its markup a constant, its value data only."""
+    return gr.HTML(
+        value,
+        html_template=template,
+        js_on_load=(STATIC / f"{script}.js").read_text(),
+        css_template=(STATIC / f"{style}.css").read_text(),
+        elem_id=script,
+        **options,
+    )

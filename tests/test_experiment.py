@@ -1,0 +1,89 @@
+import math
+from dataclasses import FrozenInstanceError
+
+import pytest
+
+from diffdemo.errors import DiffdemoError, ExperimentError
+from diffdemo.experiment import FIELDS, MAX_SEEDS, RoundTrip, experiment_from_query, format_seeds, parse_seeds, picture_from_png, png_from_picture
+
+GOLDEN = "v=1&kind=round-trip&model=faces&picture=face:17&n=250&seeds=0-15&steps=20&eta=0&solver=ddim&spacing=trailing&start=picture"
+
+
+def test_the_query_of_version_1_is_written_and_read_for_ever():
+    assert RoundTrip().to_query() == GOLDEN
+    assert experiment_from_query(GOLDEN) == RoundTrip()
+    assert experiment_from_query("?v=1") == RoundTrip()
+    assert experiment_from_query("v=1&__theme=dark&n=7").n == 7
+
+
+@pytest.mark.parametrize(
+    "experiment",
+    [
+        RoundTrip(n=0, seeds=(3,), eta=1 / 3),
+        RoundTrip(n=1000, seeds=(5, 4, 9, 10, 11), steps=1000, start="noise", revision="0123456789ab"),
+        RoundTrip(picture=picture_from_png(bytes(range(256)) * 4), solver="dpm++2m", spacing="logsnr"),
+        RoundTrip(seeds=[1, 2], eta=1, model="my.model-2"),
+    ],
+)
+def test_every_experiment_survives_its_query(experiment):
+    assert experiment_from_query(experiment.to_query()) == experiment
+    assert len(experiment.to_query()) < 2000
+
+
+def test_experiments_are_values():
+    assert hash(RoundTrip()) == hash(RoundTrip())
+    with pytest.raises(FrozenInstanceError):
+        RoundTrip().n = 3
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"n": -1}, {"n": 1001}, {"n": 2.5}, {"n": math.nan}, {"n": math.inf}, {"n": "abc"}, {"n": None}, {"n": True}, {"n": "1e3"}, {"n": "٣"}, {"n": [1]},
+        {"steps": 0}, {"steps": 1001}, {"eta": -0.1}, {"eta": 1.1}, {"eta": math.nan}, {"eta": "nan"}, {"eta": None}, {"eta": True}, {"eta": "1_0"},
+        {"solver": "euler"}, {"solver": None}, {"solver": ["ddim"]}, {"spacing": ""}, {"start": "zero"}, {"eta": 0.5, "solver": "dpm++2m"},
+        {"seeds": ()}, {"seeds": range(MAX_SEEDS + 1)}, {"seeds": (1, 1)}, {"seeds": (-1,)}, {"seeds": (2**31,)}, {"seeds": (1.0,)}, {"seeds": None},
+        {"seeds": "0-1000000000"}, {"seeds": "5-1"}, {"seeds": "1,,2"}, {"seeds": "x"}, {"seeds": ""}, {"seeds": "-3"}, {"seeds": b"12"}, {"seeds": 4},
+        {"picture": "face:-1"}, {"picture": "face:2147483648"}, {"picture": "face:01"}, {"picture": "cat.png"}, {"picture": "png:"}, {"picture": "png:a b"},
+        {"picture": "png:" + "A" * 1600}, {"picture": None}, {"picture": "face:1\n"},
+        {"model": ""}, {"model": "a\nb"}, {"model": "../x" * 100}, {"model": 3}, {"model": "/etc"}, {"revision": "xyz"}, {"revision": None},
+    ],
+)  # fmt: skip
+def test_impossible_values_get_one_short_sentence(bad):
+    with pytest.raises(ExperimentError) as caught:
+        RoundTrip(**bad)
+    assert len(str(caught.value)) < 250
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "", "n=3", "v=2", "v=", "v=1&n", "v=1&n=1&n=2", "v=1&kind=teleport", "v=1&colour=red", "v=1&n=1001", "v=1&seeds=0-999999999", "v=1&n=%FF",
+        "v=1&" + "a=1&" * 60, "v=1&picture=" + "x" * 9000, "<script>alert(1)</script>", "v=1&eta=NaN", "v=1&n=+5", "v=1;n=5", None, 7,
+    ],
+)  # fmt: skip
+def test_broken_and_hostile_links_get_one_sentence(query):
+    with pytest.raises(DiffdemoError) as caught:
+        experiment_from_query(query)
+    assert len(str(caught.value)) < 250
+
+
+def test_seeds_are_read_and_written():
+    assert parse_seeds("0-3, 7,9-10") == (0, 1, 2, 3, 7, 9, 10)
+    assert format_seeds((0, 1, 2, 3, 7, 9, 10)) == "0-3,7,9-10"
+    assert format_seeds((5, 4, 3)) == "5,4,3"
+    assert parse_seeds(format_seeds((2**31 - 1,))) == (2**31 - 1,)
+
+
+def test_pictures_in_links_are_read_back():
+    assert png_from_picture(picture_from_png(b"\x89PNG\xff\xfe")) == b"\x89PNG\xff\xfe"
+    with pytest.raises(ExperimentError, match="base64url"):
+        png_from_picture("png:A")
+
+
+def test_every_field_has_a_valid_default_and_a_help():
+    for field in FIELDS.values():
+        assert field.accept(field.default) == field.default
+        assert field.help
+        assert not field.help.endswith(".")

@@ -1,0 +1,35 @@
+import pytest
+import torch
+
+from diffdemo import metrics
+
+
+def test_rmse_is_a_row_at_a_time():
+    a = torch.zeros(2, 3, 4, 4)
+    b = torch.stack([torch.full((3, 4, 4), 0.5), torch.full((3, 4, 4), -2.0)])
+    assert metrics.rmse(a, b).tolist() == [0.5, 2.0]
+    assert metrics.rmse(a[:1], b).tolist() == [0.5, 2.0]
+
+
+def test_nearest_agrees_with_the_plain_loop():
+    x, candidates = torch.randn(5, 3, 4, 4), torch.randn(40, 3, 4, 4)
+    distance, index = metrics.nearest(x, candidates)
+    plain = torch.stack([metrics.rmse(row[None], candidates) for row in x])
+    assert torch.equal(index, plain.argmin(1))
+    assert torch.allclose(distance, plain.min(1).values, atol=1e-5)
+
+
+def test_came_back_means_the_original_is_nearest():
+    line_up = torch.randn(50, 3, 4, 4)
+    original, near = line_up[7:8], line_up[7:8] + 0.01 * torch.randn(1, 3, 4, 4)
+    assert metrics.came_back(original, torch.cat([original, near]), line_up).tolist() == [True, True]
+    assert metrics.came_back(original, line_up[8:9], line_up).tolist() == [False]
+    outside = torch.randn(1, 3, 4, 4)
+    assert metrics.came_back(outside, outside, line_up).tolist() == [True]
+    closer_to_another = 0.4 * outside + 0.6 * line_up[3:4]
+    assert metrics.came_back(outside, closer_to_another, line_up).tolist() == [False]
+
+
+def test_unrelated_rmse_is_the_mean_over_pairs():
+    x = torch.stack([torch.zeros(1, 2, 2), torch.ones(1, 2, 2), torch.full((1, 2, 2), 3.0)])
+    assert metrics.unrelated_rmse(x) == pytest.approx((1 + 3 + 2) / 3)

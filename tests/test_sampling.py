@@ -1,0 +1,200 @@
+import math
+
+import pytest
+import torch
+from conftest import Gaussian, Ideal, Spy
+from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
+
+from diffdemo import faces, images
+from diffdemo.errors import DiffdemoError, ExperimentError
+from diffdemo.noise import NoiseStream, noise
+from diffdemo.sampling import denoise, denoise_steps
+
+SEEDS = (0, 1, 2)
+
+
+def diffusers_ddim(model, x, steps, eta=0.0, seeds=None, clip=False):
+    scheduler = DDIMScheduler(prediction_type=model.prediction_type, clip_sample=clip, timestep_spacing="trailing")
+    scheduler.set_timesteps(steps)
+    stream = NoiseStream(seeds, x.shape[1:]) if seeds else None
+    if stream:
+        stream.draw()
+    for t in scheduler.timesteps:
+        with torch.no_grad():
+            output = model.network(x, t).sample
+        fresh = stream.draw() if stream else None
+        x = scheduler.step(output, t, x, eta=eta, variance_noise=fresh).prev_sample
+    return x
+
+
+def close(ours, reference, tolerance):
+    return float((ours - reference).abs().max()) < tolerance * float(reference.abs().max())
+
+
+@pytest.mark.parametrize("steps", [1, 2, 10, 50])
+def test_ddim_equals_diffusers(tiny, steps):
+    x_T = noise(SEEDS, tiny.shape)
+    assert close(denoise(tiny, x_T, 1000, steps), diffusers_ddim(tiny, x_T, steps), 1e-4)
+
+
+@pytest.mark.parametrize("eta", [0.5, 1.0])
+@pytest.mark.parametrize("steps", [2, 10, 50])
+def test_ancestral_noise_equals_diffusers(tiny, eta, steps):
+    x_T = noise(SEEDS, tiny.shape)
+    assert close(denoise(tiny, x_T, 1000, steps, eta, seeds=SEEDS), diffusers_ddim(tiny, x_T, steps, eta, SEEDS), 1e-4)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 10, 25])
+def test_dpm_solver_equals_diffusers(tiny, steps):
+    scheduler = DPMSolverMultistepScheduler(
+        beta_schedule="linear", beta_start=1e-4, beta_end=0.02, prediction_type=tiny.prediction_type, timestep_spacing="trailing", solver_order=2
+    )
+    scheduler.set_timesteps(steps)
+    x = x_T = noise(SEEDS, tiny.shape)
+    for t in scheduler.timesteps:
+        with torch.no_grad():
+            x = scheduler.step(tiny.network(x, t).sample, t, x).prev_sample
+    assert close(denoise(tiny, x_T, 1000, steps, solver="dpm++2m"), x, 1e-3)
+
+
+def test_clipping_follows_the_config_and_equals_diffusers(folders):
+    from diffdemo.models import load_model
+
+    model = load_model(str(folders["clipped"]), device="cpu")
+    x_T = noise(SEEDS, model.shape)
+    assert close(denoise(model, x_T, 1000, 10), diffusers_ddim(model, x_T, 10, clip=True), 1e-4)
+    assert close(denoise(model, x_T, 1000, 10, clip=False), diffusers_ddim(model, x_T, 10), 1e-4)
+    clipped = [step.x0_hat.abs().max() for step in denoise_steps(model, x_T, 1000, 10, solver="dpm++2m")]
+    assert max(clipped) <= 1
+    assert max(step.x0_hat.abs().max() for step in denoise_steps(model, x_T, 1000, 10, clip=False)) > 1
+
+
+def test_no_noise_returns_the_input_and_calls_nothing(tiny_eps):
+    spy, x = Spy(tiny_eps), torch.rand(3, *tiny_eps.shape)
+    assert torch.equal(denoise(spy, x, 0), x)
+    assert list(denoise_steps(spy, x, 0)) == []
+    assert spy.asked == []
+
+
+def test_every_level_starts_at_exactly_n_and_changes_the_result(tiny_eps):
+    x0, eps = torch.zeros(1, *tiny_eps.shape), noise([0], tiny_eps.shape)
+    n = torch.arange(1, 1001)
+    x_n = tiny_eps.schedule.add_noise(x0, eps.expand(1000, -1, -1, -1), n)
+    spy = Spy(tiny_eps)
+    x = denoise(spy, x_n, n, steps=2)
+    assert spy.asked[0] == n.tolist()
+    assert float((x[1:] - x[:-1]).abs().amax((1, 2, 3)).min()) > 0
+
+
+def test_a_row_makes_exactly_min_n_steps_calls_and_then_repeats(tiny_eps):
+    spy = Spy(tiny_eps)
+    n = torch.tensor([0, 1, 3, 1000])
+    steps = list(denoise_steps(spy, noise(range(4), tiny_eps.shape), n, steps=5))
+    assert spy.asked == [[1, 3, 1000], [2, 800], [1, 600], [400], [200]]
+    assert [step.n.tolist() for step in steps] == [[0, 1, 3, 1000], [0, 1, 2, 800], [0, 1, 1, 600], [0, 1, 1, 400], [0, 1, 1, 200]]
+    assert torch.equal(steps[0].x[1], steps[-1].x[1])
+    assert torch.equal(steps[2].x0_hat[2], steps[-1].x0_hat[2])
+
+
+@pytest.mark.parametrize("options", [{}, {"eta": 1.0}, {"solver": "dpm++2m"}, {"spacing": "logsnr"}])
+def test_rows_do_not_depend_on_their_neighbours(tiny, options):
+    n, seeds = torch.tensor([0, 1, 7, 250, 1000]), (4, 3, 2, 1, 0)
+    x_n = noise(seeds, tiny.shape)
+    together = denoise(tiny, x_n, n, 10, seeds=seeds, **options)
+    for row in range(5):
+        alone = denoise(tiny, x_n[row : row + 1], int(n[row]), 10, seeds=seeds[row : row + 1], **options)
+        assert float((together[row] - alone[0]).abs().max()) < 2 / 255 / 4
+
+
+def test_fresh_noise_is_not_the_eps_again():
+    """A generator made anew from the seed inside the loop would replay eps: then z and eps are the same numbers."""
+    model, seeds, n = Gaussian(torch.ones(1, 16, 16)), range(64), torch.full((64,), 500)
+    eps = noise(seeds, (1, 16, 16))
+    first = next(denoise_steps(model, eps, 500, 10, eta=1.0, seeds=seeds))
+    below = torch.full_like(n, 450)
+    still = model.schedule.ddim_step(eps, model.predict_noise(eps, n), n, below, eta=1.0, fresh=torch.zeros_like(eps))
+    z = (first.x - still) / float(model.schedule.sigma(n, below, 1.0)[0])
+    assert abs(float(z.std()) - 1) < 0.02
+    assert abs(float(torch.corrcoef(torch.stack([z.flatten(), eps.flatten()]))[0, 1])) < 4 / z.numel() ** 0.5
+
+
+def test_the_last_step_and_the_constant_denoiser():
+    class Constant(Gaussian):
+        def predict_noise(self, x_n, n):
+            return self.schedule.eps_from_x0(x_n, torch.full_like(x_n, 0.3), self.schedule.levels(n, len(x_n)))
+
+    model = Constant(torch.ones(1))
+    for options in ({}, {"solver": "dpm++2m"}, {"spacing": "logsnr"}, {"eta": 1.0, "seeds": SEEDS}):
+        x = denoise(model, noise(SEEDS, (1, 4, 4)), 1000, 12, **options)
+        assert torch.allclose(x, torch.full_like(x, 0.3), atol=1e-3)
+
+
+def slope(errors):
+    (s1, e1), (s2, e2) = errors
+    return math.log(e2 / e1) / math.log(s2 / s1)
+
+
+@pytest.mark.parametrize(("solver", "low", "high"), [("ddim", -1.1, -0.9), ("dpm++2m", -3.0, -1.8)])
+def test_solvers_have_their_order_on_a_gaussian(solver, low, high):
+    variance = torch.logspace(-1.3, 1.3, 64, dtype=torch.float64).view(1, 8, 8)
+    model = Gaussian(variance)
+    x_T = noise(range(32), (1, 8, 8)).double()
+    exact = model.solution(x_T)
+    errors = [(s, float((denoise(model, x_T, 1000, s, solver=solver) - exact).square().mean().sqrt())) for s in (50, 200)]
+    assert low < slope(errors) < high
+
+
+def test_first_order_dpm_solver_is_ddim():
+    model, x_T = Gaussian(torch.full((1, 4, 4), 0.5, dtype=torch.float64)), noise(SEEDS, (1, 4, 4)).double()
+    ddim = [s.x for s in denoise_steps(model, x_T, 1000, 10)]
+    dpm = [s.x for s in denoise_steps(model, x_T, 1000, 10, solver="dpm++2m")]
+    assert torch.allclose(ddim[0], dpm[0], atol=1e-12)
+    assert not torch.allclose(ddim[1], dpm[1], rtol=0, atol=1e-5)
+
+
+def test_logsnr_spacing_makes_2m_far_better_on_a_gaussian():
+    model, x_T = Gaussian(torch.logspace(-3, 0, 64).view(1, 8, 8)), noise(range(16), (1, 8, 8))  # variances as pictures have them
+    exact = model.solution(x_T)
+    error = {s: float((denoise(model, x_T, 1000, 15, solver="dpm++2m", spacing=s) - exact).square().mean().sqrt()) for s in ("trailing", "logsnr")}
+    assert error["logsnr"] < error["trailing"] / 3
+
+
+def test_ancestral_sampling_draws_from_the_exact_posterior():
+    """With an exact denoiser and eta = 1 the way back from one x_n ends on picture j with probability p(j | x_n)."""
+    x0 = images.from_uint8(faces.pictures(range(16)))
+    model, clones = Ideal(x0), 600
+    x_n = model.schedule.add_noise(x0[3:4], noise([8], x0.shape[1:]), 560)
+    expected = model.posterior(x_n, 560)[0].double()
+    assert 0.2 < float(expected.max()) < 0.95
+    x = denoise(model, x_n.expand(clones, -1, -1, -1), 560, 100, eta=1.0, seeds=range(clones))
+    ends = torch.cdist(x.flatten(1), x0.flatten(1)).argmin(1)
+    counts = torch.bincount(ends, minlength=16).double()
+    big = expected * clones >= 5
+    seen = torch.cat([counts[big], counts[~big].sum()[None]])
+    wanted = torch.cat([expected[big], expected[~big].sum()[None]]) * clones
+    statistic = float(((seen - wanted) ** 2 / wanted.clamp(min=0.5)).sum())
+    degrees = int(big.sum())
+    assert statistic < degrees + 4 * (2 * degrees) ** 0.5 + 4  # far beyond the 0.1 % point
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"steps": 0}, {"steps": 1.5}, {"eta": -0.1}, {"eta": math.nan}, {"eta": 1.01}, {"eta": "1"}, {"solver": "euler"}, {"spacing": "leading"},
+        {"eta": 0.5}, {"eta": 0.5, "seeds": [1]}, {"eta": 0.5, "solver": "dpm++2m", "seeds": [1, 2]}, {"n": 1001}, {"n": -1}, {"n": 1.5},
+        {"eta": 0.5, "seeds": [1, -2]},
+    ],
+)  # fmt: skip
+def test_bad_arguments_are_refused_before_any_call(tiny_eps, bad):
+    spy = Spy(tiny_eps)
+    arguments = {"n": 10, **bad}
+    with pytest.raises(ExperimentError):
+        denoise_steps(spy, noise([0, 1], tiny_eps.shape), **arguments)
+    assert spy.asked == []
+
+
+def test_a_tensor_of_the_wrong_kind_is_refused(tiny_eps):
+    with pytest.raises(DiffdemoError, match="x_n"):
+        denoise(tiny_eps, torch.zeros(3, 8, 8), 10)
+    with pytest.raises(DiffdemoError, match="shape"):
+        denoise(tiny_eps, torch.zeros(1, 3, 4, 4), 10)

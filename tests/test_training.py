@@ -1,0 +1,94 @@
+import json
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from diffdemo import training
+from diffdemo.errors import DiffdemoError
+from diffdemo.models import load_model
+
+TINY = {
+    "sample_size": 16, "in_channels": 3, "out_channels": 3, "block_out_channels": (8, 16), "layers_per_block": 1,
+    "down_block_types": ("DownBlock2D", "DownBlock2D"), "up_block_types": ("UpBlock2D", "UpBlock2D"), "norm_num_groups": 4,
+}  # fmt: skip
+
+
+@pytest.fixture
+def recipe(monkeypatch):
+    recipe = replace(training.RECIPES["faces"], network=TINY, size=16, warm_up=5)
+    monkeypatch.setitem(training.RECIPES, "faces", recipe)
+    return recipe
+
+
+def steps(trainer, count):
+    reports = trainer.fit()
+    return [next(reports) for _ in range(count)]
+
+
+def test_the_loss_falls(recipe):
+    trainer = training.Trainer(recipe, seconds=1000)
+    reports = steps(trainer, 100)
+    assert trainer.loss < reports[0].loss
+    assert float(trainer._loss()[0].detach()) < 0.6 * reports[0].loss
+
+
+def test_the_weighted_loss_is_the_epsilon_loss_where_alpha_bar_is_large(recipe):
+    """alpha_bar |v_hat - v|^2 = |eps_hat - eps|^2, checked through the network itself."""
+    trainer = training.Trainer(recipe, seconds=1000)
+    weighted, epsilon = trainer._loss()
+    assert float(weighted) > float(epsilon) > 0
+    floor, training.FLOOR = training.FLOOR, 0.0
+    try:
+        weighted, epsilon = trainer._loss()
+        assert float(weighted) == pytest.approx(float(epsilon), rel=1e-5)
+    finally:
+        training.FLOOR = floor
+
+
+def test_a_stopped_run_goes_on_where_it_was(recipe):
+    """Held by everything that is saved: the weights after 3 + 3 steps are those after 6."""
+    whole = training.Trainer(recipe, seconds=math.inf)
+    steps(whole, 6)
+    first = training.Trainer(recipe, seconds=math.inf)
+    steps(first, 3)
+    second = training.Trainer(recipe, seconds=math.inf, seed=0)
+    second.restore(first.state())
+    steps(second, 3)
+    assert second.step == 6
+    for a, b in zip(whole.average, second.average, strict=True):
+        assert torch.allclose(a, b, atol=1e-6)
+
+
+def test_train_saves_a_pipeline_that_loads_and_a_state_that_resumes(recipe, tmp_path):
+    state, out = tmp_path / "state" / "faces.pt", tmp_path / "faces"
+    reports = list(training.train("faces", 0.03, state, out, torch.float32))
+    model = load_model(str(out), device="cpu")
+    assert model.prediction_type == "v_prediction"
+    assert model.clip is None
+    assert json.loads(state.with_suffix(".jsonl").read_text().splitlines()[-1])["step"] == reports[-1].step
+    assert all(f.suffix in (".json", ".safetensors") for f in out.rglob("*") if f.is_file())
+    again = list(training.train("faces", 0.05, state, out, torch.float32))
+    assert again[0].step == reports[-1].step + 1
+
+
+def test_training_never_sees_the_line_up_or_the_evaluation_faces(monkeypatch):
+    asked = []
+    monkeypatch.setattr(training.faces, "pictures", lambda seeds: asked.append(seeds) or torch.zeros(len(seeds), 16, 16, 3, dtype=torch.uint8).numpy())
+    training.RECIPES["faces"].batch(0, 4)
+    training.RECIPES["faces"].batch(10**7, 4)
+    assert min(int(s.min()) for s in asked) == 1_000_000
+
+
+def test_the_committed_weights_are_those_of_the_committed_recipe():
+    network = load_model("faces", "cpu").network.config
+    for key, value in training.RECIPES["faces"].network.items():
+        found = network[key]
+        assert (tuple(found) if isinstance(found, list | tuple) else found) == value, key
+
+
+@pytest.mark.parametrize(("name", "minutes"), [("cats", 1), ("faces", 0), ("faces", math.nan)])
+def test_impossible_training_is_refused(name, minutes, tmp_path):
+    with pytest.raises(DiffdemoError):
+        next(training.train(name, minutes, tmp_path / "s.pt", tmp_path / "m"))
