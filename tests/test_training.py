@@ -31,7 +31,7 @@ def test_the_loss_falls(recipe):
     trainer = training.Trainer(recipe, seconds=1000)
     reports = steps(trainer, 100)
     assert trainer.loss < reports[0].loss
-    assert float(trainer._loss()[0].detach()) < 0.6 * reports[0].loss
+    assert float(trainer._loss()[0].detach()) < 0.75 * reports[0].loss
 
 
 def test_the_weighted_loss_is_the_epsilon_loss_where_alpha_bar_is_large(recipe):

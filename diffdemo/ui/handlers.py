@@ -39,7 +39,7 @@ def opening(model: Model) -> RoundTripResult:
     return lab.run(RoundTrip(model.name, n=FIELDS["n"].default * model.schedule.T // MAX_N), model)
 
 
-def work(model: Model, *values: Any) -> Iterator[tuple[dict, dict]]:
+def work(model: Model, *values: Any) -> Iterator[tuple[dict, Any]]:
     """Run what the widgets describe; yields (sentence, map) while the network works and last the finished ones.
 
     Raises:
@@ -55,6 +55,8 @@ def work(model: Model, *values: Any) -> Iterator[tuple[dict, dict]]:
         elif not noises or (item.done - shown) * UPDATES >= item.total:
             noises, shown = noises or views.uris(item.x_n), item.done
             yield views.running(item, trip), views.partial_map(item, trip, noises, picture)
+        else:  # a yield after every network call: Stop takes effect at a yield
+            yield views.running(item, trip), gr.skip()
 
 
 def finished(result: RoundTripResult, picture: dict[str, str]) -> tuple[dict, dict]:

@@ -1,0 +1,152 @@
+"""The page in headless Chromium: what a visitor does with mouse, touch-sized screen and keyboard."""
+
+import os
+import shutil
+
+import pytest
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+try:
+    from playwright.sync_api import expect, sync_playwright
+except ImportError:
+    sync_playwright = None
+
+missing = "no Chromium" if not CHROMIUM else "no playwright" if sync_playwright is None else ""
+if missing and os.environ.get("DIFFDEMO_NEEDS_BROWSER"):
+    pytest.fail(f"The browser tests must run here, but there is {missing}.", pytrace=False)
+pytestmark = [pytest.mark.browser, pytest.mark.skipif(bool(missing), reason=f"browser tests need Chromium and playwright: {missing}")]
+WAIT = 60_000  # a limit on two busy cores, not a measure
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_playwright() as play:
+        started = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"])
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def page(browser, address):
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.set_default_timeout(WAIT)
+    problems = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("request", lambda request: request.url.startswith((address, "data:", "blob:")) or problems.append(f"outside request: {request.url}"))
+    page.goto(address)
+    page.wait_for_selector("#map .tile")
+    page.wait_for_timeout(500)  # the load event, see gradio's own start-up
+    yield page
+    page.close()
+    assert problems == []
+
+
+def pictures(page, kind):
+    return page.eval_on_selector_all(f"#map .tile.{kind} image", "nodes => nodes.map(n => n.getAttribute('href'))")
+
+
+def sentence(page):
+    return page.locator("#sentence .text")
+
+
+def set_number(page, selector, value):
+    box = page.locator(f"{selector} input[type=number]")
+    box.fill(str(value))
+    box.blur()
+
+
+def test_the_page_opens_with_a_finished_result(page):
+    expect(sentence(page)).to_contain_text("Of 16 noises of 250 steps")
+    assert len(pictures(page, "noise")) == len(pictures(page, "reconstruction")) == 16
+    assert page.locator("#map .pair.back, #map .pair.changed").count() == 16
+    assert "attributes kept" in page.locator("#map .tile.reconstruction").first.get_attribute("aria-label")
+
+
+def test_changing_the_dial_and_running_updates_both_galleries(page):
+    before = pictures(page, "noise"), pictures(page, "reconstruction")
+    set_number(page, "#count", 4)
+    set_number(page, "#dial", 600)
+    page.click("#run")
+    expect(sentence(page)).to_contain_text("Of 4 noises of 600 steps", timeout=WAIT)
+    after = pictures(page, "noise"), pictures(page, "reconstruction")
+    assert [len(found) for found in after] == [4, 4]
+    assert not set(before[0]) & set(after[0])
+    assert not set(before[1]) & set(after[1])
+    expect(page.locator("#readouts dd").first).to_have_text("0.600")
+
+
+def test_choosing_a_noise_selects_its_reconstruction_and_the_reverse(page):
+    page.locator("#map .tile.noise[data-index='5']").click()
+    assert page.locator("#map .tile.reconstruction[data-index='5']").get_attribute("aria-pressed") == "true"
+    assert page.locator("#map .pair.chosen").count() == 1
+    expect(page.locator("#map .map-detail h3")).to_have_text("Seed 5, there and back")
+    page.locator("#map .tile.reconstruction[data-index='9']").click()
+    assert page.locator("#map .tile.noise[data-index='9']").get_attribute("aria-pressed") == "true"
+    assert page.locator("#map .strip").first.locator("img").count() == 10
+
+
+def test_the_map_works_with_the_keyboard_and_lights_pairs_on_hover(page):
+    page.locator("#map .tile.noise[data-index='0']").focus()
+    for key in ("ArrowRight", "ArrowRight", "ArrowDown"):
+        page.keyboard.press(key)
+    assert page.evaluate("document.activeElement.dataset.index + document.activeElement.dataset.kind") == "2reconstruction"
+    expect(page.locator("#map .map-detail h3")).to_have_text("Seed 2, there and back")
+    page.locator("#map .tile.noise[data-index='7']").hover()
+    assert page.locator("#map .pair.lit").get_attribute("data-index") == "7"
+
+
+def test_stop_stops(page):
+    page.click("#advanced button")
+    set_number(page, "#steps", 200)
+    set_number(page, "#count", 64)
+    set_number(page, "#dial", 1000)
+    page.click("#run")
+    expect(page.locator("#sentence .note")).to_contain_text("Step ")
+    page.click("#stop")
+    expect(sentence(page)).to_contain_text("Stopped after step")
+    held = pictures(page, "reconstruction")
+    page.wait_for_timeout(2500)
+    assert pictures(page, "reconstruction") == held
+    set_number(page, "#steps", 2)
+    set_number(page, "#count", 2)
+    page.click("#run")
+    expect(sentence(page)).to_contain_text("Of 2 noises", timeout=WAIT)
+
+
+def test_examples_landmarks_dice_and_random_faces_run(page):
+    set_number(page, "#count", 2)
+    before = page.locator("#portrait img").get_attribute("src")
+    page.locator("#examples button").nth(3).click()
+    expect(sentence(page)).to_contain_text("Of 2 noises of 250 steps", timeout=WAIT)
+    assert page.locator("#portrait img").get_attribute("src") != before
+    page.locator("#readouts button[data-n='1000']").click()
+    expect(sentence(page)).to_contain_text("Of 2 noises of 1000 steps", timeout=WAIT)
+    expect(page.locator("#dial input[type=number]")).to_have_value("1000")
+    noises = pictures(page, "noise")
+    page.click("#dice")
+    expect(page.locator("#map .tile.noise image").first).not_to_have_attribute("href", noises[0], timeout=WAIT)
+    page.click("#another")
+    expect(page.locator("#portrait p")).not_to_contain_text(f"Face {27}", timeout=WAIT)
+
+
+def test_a_picture_of_ones_own_can_be_uploaded(page, tmp_path):
+    from PIL import Image
+
+    Image.new("RGB", (200, 100), (250, 120, 20)).save(tmp_path / "mine.png")
+    (tmp_path / "not.png").write_bytes(b"hello")
+    set_number(page, "#count", 2)
+    page.get_by_text("Your own picture").click()
+    page.set_input_files("#upload input[type=file]", tmp_path / "mine.png")
+    expect(page.locator("#portrait p")).to_contain_text("Your picture as the model sees it", timeout=WAIT)
+    expect(sentence(page)).to_contain_text("Of 2 noises", timeout=WAIT)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_nothing_scrolls_sideways(browser, address, width, theme):
+    page = browser.new_page(viewport={"width": width, "height": 844})
+    page.goto(f"{address}?__theme={theme}")
+    page.wait_for_selector("#map .tile")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate("document.querySelector('#map svg').getBoundingClientRect().right") <= width
+    page.close()

@@ -1,0 +1,52 @@
+import json
+import urllib.error
+import urllib.request
+
+import pytest
+from gradio_client import Client
+from gradio_client.exceptions import AppError
+
+
+@pytest.fixture(scope="module")
+def client(address):
+    return Client(address, verbose=False)
+
+
+def test_the_endpoint_runs_an_experiment(client):
+    found = client.predict(picture="face:17", n=250, seeds="0-2", steps=4, api_name="/round_trip")
+    assert found["seeds"] == [0, 1, 2]
+    assert found["sentence"].startswith("Of 3 noises of 250 steps")
+    assert found["query"].startswith("v=1&kind=round-trip&model=faces&picture=face:17&n=250&seeds=0-2&steps=4")
+    assert len(found["came_back"]) == len(found["rmse"]) == len(found["kept"]) == len(found["x_n"]) == len(found["reconstructions"]) == 3
+    assert all(uri.startswith("data:image/png;base64,") for uri in [found["x0"], *found["x_n"], *found["reconstructions"]])
+
+
+def test_the_same_request_gives_the_same_pictures(client):
+    one, other = (client.predict(n=1000, seeds="3,1", steps=3, api_name="/round_trip") for _ in range(2))
+    assert one["reconstructions"] == other["reconstructions"]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [({"n": 1001}, "Noise steps n"), ({"seeds": "0-999999999"}, "seeds"), ({"model": "/etc"}, "Model"), ({"picture": "../x.png"}, "Picture"),
+     ({"model": "cats"}, "no model"), ({"eta": 9}, "eta"), ({"solver": "euler"}, "Solver")],
+)  # fmt: skip
+def test_bad_requests_get_one_sentence_and_the_next_good_one_succeeds(client, options, says):
+    with pytest.raises(AppError, match=says):
+        client.predict(**options, api_name="/round_trip")
+    assert client.predict(n=0, seeds="0", steps=1, api_name="/round_trip")["came_back"] == [True]
+
+
+def test_only_the_named_endpoint_is_listed_and_the_queue_cannot_be_skipped(client, address):
+    assert list(client.view_api(return_format="dict")["named_endpoints"]) == ["/round_trip"]
+    body = json.dumps({"data": ["faces", "face:17", 0, "0", 1, 0, "ddim", "trailing", "picture"]}).encode()
+    request = urllib.request.Request(f"{address}gradio_api/run/round_trip", body, {"Content-Type": "application/json"})
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(request)
+    assert caught.value.code in (401, 403, 404)
+
+
+def test_the_page_opens_with_a_finished_result_in_it(address):
+    html = urllib.request.urlopen(address).read().decode()
+    assert "Of 16 noises of 250 steps" in html
+    assert "diffdemo" in html
