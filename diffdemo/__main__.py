@@ -1,6 +1,7 @@
 """The command line: `python -m diffdemo train|evaluate|bench`."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -13,11 +14,13 @@ def _train(args: argparse.Namespace) -> None:
     from diffdemo import models, training
 
     out = args.out or models.WEIGHTS / args.name
-    with tqdm(total=100, unit="%", bar_format="{l_bar}{bar}| {elapsed}<{remaining}{postfix}") as bar:
+    quiet = os.environ.get("LOCAL_RANK", "0") != "0"  # under accelerate launch only the first process talks
+    with tqdm(total=100, unit="%", disable=quiet, bar_format="{l_bar}{bar}| {elapsed}<{remaining}{postfix}") as bar:
         for report in training.train(args.name, args.minutes, args.state or Path(".training") / f"{args.name}.pt", out, training.DTYPES[args.dtype]):
             bar.update(min(100.0, 100 * report.share) - bar.n)
             bar.set_postfix_str(f"step {report.step}, {report.pictures:,} pictures, loss {report.loss:.4f}", refresh=False)
-    print(f"The model is in {out}.")
+    if not quiet:
+        print(f"The model is in {out}.")
 
 
 def _evaluate(args: argparse.Namespace) -> None:
@@ -33,9 +36,8 @@ def _evaluate(args: argparse.Namespace) -> None:
         print(f"Real faces on the left, samples on the right: {args.sheet}\n")
     report = evaluation.judge_samples(evaluation.draw_samples(model, args.samples))
     print("\n".join(evaluation.sample_table(report)) + "\n")
-    reports = []
-    for survival in tqdm(evaluation.survival(model, args.faces), total=len(evaluation.LEVELS) * len(evaluation.SAMPLERS), desc="round trips"):
-        reports.append(survival)
+    round_trips = evaluation.survival(model, args.faces, evaluation.LEVELS)
+    reports = list(tqdm(round_trips, total=len(evaluation.LEVELS) * len(evaluation.SAMPLERS), desc="round trips"))
     print("\n".join(evaluation.survival_tables(reports)))
 
 

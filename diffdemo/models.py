@@ -167,7 +167,7 @@ def _load(folder: Path, device: torch.device, dtype: torch.dtype) -> Model:
         prediction_type=kind,
         clip=float(scheduler.config.clip_sample_range) if scheduler.config.clip_sample else None,
         line_up=folder.name if folder.parent == WEIGHTS else None,
-        network=network.to(device, dtype).eval().requires_grad_(False),
+        network=(network if dtype == torch.float32 else network.to(dtype)).to(device).eval().requires_grad_(False),
     )
 
 

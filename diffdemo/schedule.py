@@ -4,6 +4,7 @@ Everything is indexed by n = 0..T, the number of noise steps added; alpha_bar[0]
 Coefficients are computed in float64 and used in the dtype of the picture.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch import Tensor
 from diffdemo.errors import DiffdemoError, ExperimentError
 from diffdemo.terms import SPACINGS
 
-Levels = int | Tensor
+Levels = int | Sequence[int] | Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +58,8 @@ class Schedule:
         Raises:
             ExperimentError: not whole, out of bounds, or not one value per row.
         """
+        if isinstance(n, Sequence | np.ndarray) and not isinstance(n, str | bytes):
+            n = torch.as_tensor(n)
         if not isinstance(n, Tensor):
             if isinstance(n, bool) or not isinstance(n, int | np.integer):
                 raise ExperimentError(f"The number of noise steps n is a whole number from {lowest} to {self.T}, not {n!r}.")
@@ -170,7 +173,7 @@ def grids(schedule: Schedule, n: Tensor, steps: int, spacing: str = "trailing") 
     Raises:
         ExperimentError: steps is not a whole number from 1 up, or the spacing is unknown.
     """
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+    if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 1:
         raise ExperimentError(f"The number of network calls, steps, is a whole number from 1 up, not {steps!r}.")
     if spacing not in SPACINGS:
         raise ExperimentError(f"The step spacing is one of {', '.join(SPACINGS)}, not {spacing!r}.")

@@ -235,6 +235,7 @@ def train(name: str, minutes: float, state: Path, out: Path, dtype: torch.dtype 
         yield report
     if first:
         trainer.save(out)
+    trainer.accelerator.end_training()
 
 
 def _checkpoint(trainer: Trainer, report: Report, state: Path) -> None:

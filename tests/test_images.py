@@ -50,7 +50,9 @@ GOOD = encoded(Image.new("RGB", (64, 64), "red"))
 HUGE = encoded(Image.new("1", (8000, 8000)))
 
 
-@pytest.mark.parametrize("data", [b"", b"hello", GOOD[: len(GOOD) // 2], b"<svg xmlns='http://www.w3.org/2000/svg'/>", HUGE, b"GIF89a", b"\x00" * 100])
+@pytest.mark.parametrize(
+    "data", [b"", b"hello", GOOD[: len(GOOD) // 2], b"<svg xmlns='http://www.w3.org/2000/svg'/>", HUGE, b"GIF89a", b"\x00" * 100]
+)
 def test_what_is_no_picture_gets_one_sentence(data):
     with pytest.raises(PictureError) as caught:
         images.load_picture(data)

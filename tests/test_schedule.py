@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -44,9 +46,10 @@ def test_add_noise_takes_a_level_for_each_row_and_one_picture_for_all():
     together = LINEAR.add_noise(x0, eps, n)
     for row in range(3):
         assert torch.equal(together[row], LINEAR.add_noise(x0, eps[row : row + 1], int(n[row]))[0])
+    assert torch.equal(together, LINEAR.add_noise(x0, eps, [0, 250, 1000]))
 
 
-@pytest.mark.parametrize("n", [-1, 1001, 2.5, True, "3", None, torch.tensor([1.0]), torch.tensor([1, 2, 3]), torch.tensor(True)])
+@pytest.mark.parametrize("n", [-1, 1001, 2.5, True, "3", None, torch.tensor([1.0]), torch.tensor([1, 2, 3]), torch.tensor(True), [1.5, 2], b"3"])
 def test_impossible_levels_are_refused(n):
     with pytest.raises(ExperimentError, match="noise steps n"):
         LINEAR.add_noise(torch.zeros(2, 1, 2, 2), torch.zeros(2, 1, 2, 2), n)
@@ -65,7 +68,7 @@ def test_every_grid_starts_at_exactly_n_and_ends_at_0(spacing, steps):
         assert levels[0] == n
         assert levels[-1] == 0
         assert len(levels) == min(n, steps) + 1
-        assert all(a > b for a, b in zip(levels, levels[1:], strict=False))
+        assert all(a > b for a, b in itertools.pairwise(levels))
 
 
 def test_trailing_is_the_grid_of_diffusers():

@@ -1,10 +1,12 @@
 import json
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
+from test_docs import run_example
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +46,10 @@ def test_only_the_named_endpoint_is_listed_and_the_queue_cannot_be_skipped(clien
     with pytest.raises(urllib.error.HTTPError) as caught:
         urllib.request.urlopen(request)
     assert caught.value.code in (401, 403, 404)
+
+
+def test_the_client_example_runs(address):
+    assert "Of 4 noises of 500 steps" in run_example("client.py", address, cwd=Path.cwd())
 
 
 def test_the_page_opens_with_a_finished_result_in_it(address):

@@ -1,0 +1,74 @@
+"""The README's header, commands and snippets, and the examples, are what they say."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+PINS = dict(line.split("==") for line in (ROOT / "requirements.txt").read_text().split())
+
+
+def header() -> dict[str, str]:
+    return dict(re.findall(r"^(\w+): (.+)$", README.split("---")[1], re.MULTILINE))
+
+
+def test_the_space_header_fits_the_pins():
+    assert header()["sdk_version"] == PINS["gradio"]
+    assert header()["app_file"] == "app.py"
+    assert header()["license"] == "apache-2.0"
+    assert len(header()["short_description"]) <= 60
+    assert all(re.fullmatch(r"[\d.]+", pin) for pin in PINS.values())
+
+
+def test_the_installed_versions_are_the_pinned_ones():
+    from importlib.metadata import version
+
+    assert {name: version(name).split("+")[0] for name in PINS} == PINS
+
+
+@pytest.mark.parametrize("snippet", re.findall(r"```python\n(.*?)```", README, re.DOTALL))
+def test_every_snippet_runs(snippet):
+    exec(compile(snippet, "README.md", "exec"), {})
+
+
+def test_every_path_the_readme_names_exists():
+    for path in re.findall(r"[`(]((?:diffdemo|examples|tests)/[\w./]*)[`)]", README):
+        assert (ROOT / path).exists(), path
+
+
+def test_every_command_of_the_readme_is_known():
+    for line in re.findall(r"python -m (diffdemo \w+)", README):
+        command = [sys.executable, "-m", *line.split(), "--help"]
+        assert subprocess.run(command, cwd=ROOT, capture_output=True).returncode == 0, line
+
+
+def run_example(name: str, *arguments: str, cwd: Path) -> str:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(
+        [sys.executable, ROOT / "examples" / name, *arguments], cwd=cwd, env=environment, capture_output=True, text=True, check=True
+    ).stdout
+
+
+def test_the_round_trip_example_runs(tmp_path):
+    said = run_example("round_trip.py", cwd=tmp_path)
+    assert "n = 100: 6 of 6 came back" in said
+    assert "n = 1000: 0 of 6 came back" in said
+    assert (tmp_path / "round_trip.png").stat().st_size > 1000
+
+
+def test_the_top_level_holds_nothing_else():
+    allowed = {"app.py", "requirements.txt", "README.md", "LICENSE", "diffdemo", "examples", "tests"}
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True).stdout.split()
+    assert {path.split("/")[0] for path in tracked if not path.startswith(".")} <= allowed
+
+
+def test_no_module_is_too_long_and_no_large_file_is_tracked():
+    for path in (ROOT / "diffdemo").rglob("*.py"):
+        assert len(path.read_text().splitlines()) <= 350, path
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True).stdout.split()
+    assert all((ROOT / path).stat().st_size < 20_000_000 for path in tracked if (ROOT / path).is_file())

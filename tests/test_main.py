@@ -1,0 +1,40 @@
+import pytest
+
+import app
+from diffdemo.__main__ import main
+
+
+def test_bad_input_gets_one_sentence_and_exit_code_2(capsys):
+    assert main(["bench", "--model", "cats"]) == 2
+    assert main(["bench", "--steps", "7"]) == 2
+    assert main(["train", "cats"]) == 2
+    assert main(["evaluate", "cats"]) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert [line.startswith("diffdemo: ") for line in lines if "%|" not in line] == [True] * 4
+
+
+def test_bench_prints_ratios(capsys, folders):
+    assert main(["bench", "--model", str(folders["epsilon"]), "--seeds", "2", "--steps", "2", "--rounds", "1"]) == 0
+    assert "| diffdemo, one batch |" in capsys.readouterr().out
+
+
+def test_evaluate_prints_its_tables(capsys, tmp_path, monkeypatch):
+    from PIL import Image
+
+    from diffdemo import evaluation
+
+    monkeypatch.setattr(evaluation, "LEVELS", (1000,))
+    assert main(["evaluate", "faces", "--samples", "4", "--faces", "2", "--sheet", str(tmp_path / "sheet.png")]) == 0
+    said = capsys.readouterr().out
+    assert "are legal faces" in said
+    assert "| hair style |" in said
+    assert Image.open(tmp_path / "sheet.png").width > 500
+
+
+def test_flags_of_the_app(capsys):
+    args = app.parse(["--model", "m", "--server-name", "0.0.0.0", "--port", "1", "--share", "--device", "cpu"])
+    assert vars(args) == {"model": "m", "device": "cpu", "server_name": "0.0.0.0", "port": 1, "share": True}
+    assert app.main(["--model", "cats"]) == 2
+    assert "no model 'cats'" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        app.parse(["--port", "x"])
