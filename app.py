@@ -27,7 +27,11 @@ def main(arguments: list[str] | None = None) -> int:
     except DiffdemoError as error:
         print(f"diffdemo: {error}", file=sys.stderr)
         return 2
-    demo.launch(server_name=args.server_name, server_port=args.port, share=args.share, **launch_options())
+    try:
+        demo.launch(server_name=args.server_name, server_port=args.port, share=args.share, **launch_options())
+    except OSError:
+        print(f"diffdemo: port {args.port or '7860 to 7959'} is taken or not allowed; choose another with --port", file=sys.stderr)
+        return 2
     return 0
 
 

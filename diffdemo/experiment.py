@@ -98,7 +98,8 @@ def _picture(field: Field, value: Any) -> str:
     inside = isinstance(value, str) and re.fullmatch(r"png:[A-Za-z0-9_-]+", value, re.ASCII)
     if inside and len(value) > MAX_PNG:
         raise ExperimentError(f"The picture inside the link has {len(value)} characters; at most {MAX_PNG} are taken.")
-    if not (inside or (named and int(value[5:]) < SEED_END)):
+    hashed = isinstance(value, str) and re.fullmatch(r"sha256:[0-9a-f]{64}", value, re.ASCII)
+    if not (inside or hashed or (named and int(value[5:]) < SEED_END)):
         raise _refuse(field, value)
     return value
 
@@ -118,7 +119,7 @@ def _seeds(field: Field, value: Any) -> tuple[int, ...]:
 
 FIELDS: dict[str, Field] = {
     "model": Field("Model", "the name of a model: letters, digits, dots and dashes, at most 100", _name, "faces"),
-    "picture": Field("Picture", "face:SEED with a seed from 0 to 2147483647, or png: with a small picture in base64url", _picture, "face:17"),
+    "picture": Field("Picture", "face:SEED, png: with a small picture in base64url, or sha256: of a larger one", _picture, "face:17"),
     "revision": Field("Weights revision", "12 hex digits, or nothing for the weights at hand", _revision, ""),
     "n": Field("Noise steps n", "a whole number of steps from 0 (untouched) to 1000 (all)", _whole, 250, 0, MAX_N),
     "seeds": Field("Seeds", f"1 to {MAX_SEEDS} different whole numbers up to 2147483647, as 0-15 or 0,3,7", _seeds, tuple(range(16)), 1, MAX_SEEDS),

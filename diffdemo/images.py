@@ -15,6 +15,7 @@ from diffdemo.errors import PictureError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 MAX_BYTES = 8_000_000
+DATA_URI = "data:image/png;base64,"
 MAX_PIXELS = 24_000_000
 
 
@@ -96,7 +97,7 @@ def png_bytes(picture: np.ndarray) -> bytes:
 
 def data_uri(picture: np.ndarray) -> str:
     """(H, W, C) uint8 → "data:image/png;base64,…"."""
-    return "data:image/png;base64," + base64.b64encode(png_bytes(picture)).decode()
+    return DATA_URI + base64.b64encode(png_bytes(picture)).decode()
 
 
 def sheet(pictures: np.ndarray, columns: int, scale: int = 1, gap: int = 0) -> np.ndarray:

@@ -4,6 +4,7 @@ Each network call is made under one lock, so that runs share the device fairly a
 under way; no lock is held across a yield. Batches are cut into chunks of a constant size, so memory limits never change a picture.
 """
 
+import hashlib
 import threading
 import time
 from collections.abc import Iterator
@@ -16,11 +17,11 @@ from PIL import Image
 from torch import Tensor
 
 from diffdemo import faces, images, matching, metrics
-from diffdemo.errors import ExperimentError, ModelError
-from diffdemo.experiment import Experiment, RoundTrip, png_from_picture
+from diffdemo.errors import ExperimentError, ModelError, PictureError
+from diffdemo.experiment import MAX_PNG, Experiment, RoundTrip, picture_from_png, png_from_picture
 from diffdemo.models import BUNDLED, Model, load_model
 from diffdemo.noise import noise
-from diffdemo.sampling import Step, denoise, denoise_steps
+from diffdemo.sampling import Step, denoise_steps
 
 CHUNK = 64  # rows in one network call at most; fewer for large pictures
 FRAMES = 8  # states kept along each path, evenly spaced over the calls, the last one included
@@ -85,18 +86,19 @@ class RoundTripResult:
     seconds: float
 
 
-def run(experiment: Experiment, model: Model | None = None) -> RoundTripResult:
+def run(experiment: Experiment, model: Model | None = None, given: Image.Image | None = None) -> RoundTripResult:
     """Run an experiment to its end; arguments and errors as in `stream`."""
-    *_, result = stream(experiment, model)
+    *_, result = stream(experiment, model, given)
     return result
 
 
-def stream(experiment: Experiment, model: Model | None = None) -> Iterator[Progress | RoundTripResult]:
+def stream(experiment: Experiment, model: Model | None = None, given: Image.Image | None = None) -> Iterator[Progress | RoundTripResult]:
     """Run an experiment; yields Progress after every network call and last the result.
 
     Args:
         experiment: what to run.
         model: the model it names, where that is not a bundled one; an experiment can never name a folder by itself.
+        given: the picture itself, where the experiment names only its hash.
 
     Raises:
         DiffdemoError: unknown model or picture, n beyond the model's T; raised before any work.
@@ -104,7 +106,7 @@ def stream(experiment: Experiment, model: Model | None = None) -> Iterator[Progr
     model = _model(experiment, model)
     if experiment.n > model.schedule.T:
         raise ExperimentError(f"The model {model.name} has {model.schedule.T} noise steps; n cannot be {experiment.n}.")
-    x0 = picture(experiment.picture, model)
+    x0 = picture(experiment.picture, model, given)
     return _round_trip(replace(experiment, revision=model.revision), model, x0)
 
 
@@ -118,15 +120,26 @@ def _model(experiment: Experiment, model: Model | None) -> Model:
     return load_model(experiment.model, str(model.device) if model else None)
 
 
-def picture(text: str, model: Model) -> Tensor:
+def picture(text: str, model: Model, given: Image.Image | None = None) -> Tensor:
     """The picture an experiment names, as the model sees it: (1, C, H, W) in [-1, 1].
 
     Raises:
-        DiffdemoError: a picture inside the text is damaged or too large.
+        DiffdemoError: a picture inside the text is damaged or too large, or a hash is not that of the picture given.
     """
     if text.startswith("face:"):
         return model.encode(Image.fromarray(faces.sample(int(text[5:]))[0]))
-    return model.encode(images.load_picture(png_from_picture(text), LINK_PIXELS))
+    if text.startswith("png:"):
+        return model.encode(images.load_picture(png_from_picture(text), LINK_PIXELS))
+    if given is None or picture_text(x0 := model.encode(given)) != text:
+        raise PictureError("This experiment names a picture by its hash only; please upload that picture.")
+    return x0
+
+
+def picture_text(x0: Tensor) -> str:
+    """How an experiment names a visitor's picture, (1, C, H, W): itself as a PNG if it is small enough for a link, else its hash."""
+    pixels = images.to_uint8(x0)[0]
+    text = picture_from_png(images.png_bytes(pixels))
+    return text if len(text) <= MAX_PNG else f"sha256:{hashlib.sha256(pixels.tobytes()).hexdigest()}"
 
 
 def chunk_size(model: Model) -> int:
@@ -157,9 +170,13 @@ def _round_trip(experiment: RoundTrip, model: Model, x0: Tensor) -> Iterator[Pro
 
 
 def _steps(experiment: RoundTrip, model: Model, x_n: Tensor, seeds: tuple[int, ...]) -> Iterator[Step]:
-    """The reverse loop of one chunk, each network call under the lane's lock."""
+    """The reverse loop of one chunk."""
     e = experiment
-    loop = denoise_steps(model, x_n, e.n, e.steps, e.eta, e.solver, e.spacing, seeds)
+    return _in_lane(denoise_steps(model, x_n, e.n, e.steps, e.eta, e.solver, e.spacing, seeds))
+
+
+def _in_lane(loop: Iterator[Step]) -> Iterator[Step]:
+    """The same steps, each network call under the lane's lock."""
     while True:
         with _lane:
             step = next(loop, None)
@@ -193,6 +210,6 @@ def face_line_up() -> Tensor:
 @lru_cache(maxsize=4)
 def _unrelated(model: Model) -> float:
     """The RMSE between unrelated pictures of a model without a line-up, from 16 of its own samples."""
-    x_T = noise(range(16), model.shape)
-    size = chunk_size(model)
-    return metrics.unrelated_rmse(torch.cat([denoise(model, part, model.schedule.T) for part in x_T.split(size)]))
+    parts = noise(range(16), model.shape).split(chunk_size(model))
+    samples = [list(_in_lane(denoise_steps(model, part, model.schedule.T)))[-1].x for part in parts]
+    return metrics.unrelated_rmse(torch.cat(samples))

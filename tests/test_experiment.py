@@ -22,6 +22,7 @@ def test_the_query_of_version_1_is_written_and_read_for_ever():
         RoundTrip(n=0, seeds=(3,), eta=1 / 3),
         RoundTrip(n=1000, seeds=(5, 4, 9, 10, 11), steps=1000, start="noise", revision="0123456789ab"),
         RoundTrip(picture=picture_from_png(bytes(range(256)) * 4), solver="dpm++2m", spacing="logsnr"),
+        RoundTrip(picture="sha256:" + "0123456789abcdef" * 4),
         RoundTrip(seeds=[1, 2], eta=1, model="my.model-2"),
     ],
 )

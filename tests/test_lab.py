@@ -129,8 +129,8 @@ def test_a_large_picture_inside_a_link_is_refused():
 
 
 def test_n_beyond_the_model_is_refused(tmp_path):
-    from conftest import tiny_unet
     from diffusers import DDPMPipeline, DDPMScheduler
+    from doubles import tiny_unet
 
     DDPMPipeline(unet=tiny_unet(), scheduler=DDPMScheduler(num_train_timesteps=100)).save_pretrained(tmp_path / "short")
     model = load_model(str(tmp_path / "short"), device="cpu")

@@ -31,6 +31,18 @@ def test_evaluate_prints_its_tables(capsys, tmp_path, monkeypatch):
     assert Image.open(tmp_path / "sheet.png").width > 500
 
 
+def test_a_taken_port_gets_one_sentence(monkeypatch, capsys):
+    import diffdemo.ui
+
+    class Taken:
+        def launch(self, **options):
+            raise OSError("Cannot find empty port")
+
+    monkeypatch.setattr(diffdemo.ui, "build_demo", lambda *_: Taken())
+    assert app.main(["--port", "80"]) == 2
+    assert capsys.readouterr().err == "diffdemo: port 80 is taken or not allowed; choose another with --port\n"
+
+
 def test_flags_of_the_app(capsys):
     args = app.parse(["--model", "m", "--server-name", "0.0.0.0", "--port", "1", "--share", "--device", "cpu"])
     assert vars(args) == {"model": "m", "device": "cpu", "server_name": "0.0.0.0", "port": 1, "share": True}

@@ -4,7 +4,7 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from conftest import save_pipeline
+from doubles import save_pipeline
 from PIL import Image
 
 from diffdemo import models

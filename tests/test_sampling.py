@@ -2,8 +2,8 @@ import math
 
 import pytest
 import torch
-from conftest import Gaussian, Ideal, Spy
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler
+from doubles import Gaussian, Ideal, Spy
 
 from diffdemo import faces, images
 from diffdemo.errors import DiffdemoError, ExperimentError

@@ -1,6 +1,10 @@
 import json
 import math
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -92,3 +96,16 @@ def test_the_committed_weights_are_those_of_the_committed_recipe():
 def test_impossible_training_is_refused(name, minutes, tmp_path):
     with pytest.raises(DiffdemoError):
         next(training.train(name, minutes, tmp_path / "s.pt", tmp_path / "m"))
+
+
+@pytest.mark.slow
+def test_two_processes_train_together_under_accelerate_launch(tmp_path):
+    out = tmp_path / "faces"
+    arguments = ["train", "faces", "--minutes", "0.25", "--state", str(tmp_path / "s.pt"), "--out", str(out)]
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "-m", "diffdemo", *arguments]
+    root = Path(__file__).parent.parent
+    done = subprocess.run(command, cwd=root, env={**os.environ, "PYTHONPATH": str(root)}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    report = json.loads((tmp_path / "s.jsonl").read_text().splitlines()[-1])
+    assert report["pictures"] == report["step"] * 2 * training.RECIPES["faces"].size
+    assert load_model(str(out), device="cpu").shape == (3, 16, 16)

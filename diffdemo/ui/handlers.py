@@ -46,10 +46,11 @@ def work(model: Model, *values: Any) -> Iterator[tuple[dict, Any]]:
         DiffdemoError: a value is impossible.
     """
     trip = experiment(model, *values)
-    picture = views.portrait(trip.picture, lab.picture(trip.picture, model))
+    given = views.given_picture(values[0]) if trip.picture.startswith("sha256:") else None
+    picture = views.portrait(trip.picture, lab.picture(trip.picture, model, given))
     noises: list[str] = []
     shown = 0
-    for item in lab.stream(trip, model):
+    for item in lab.stream(trip, model, given):
         if isinstance(item, RoundTripResult):
             yield finished(item, picture)
         elif not noises or (item.done - shown) * UPDATES >= item.total:
@@ -104,7 +105,7 @@ def choose_upload(model: Model, upload: Image.Image | None) -> Any:
     if upload is None:
         return gr.skip()
     x0 = model.encode(upload)
-    return views.portrait(views.own_picture(x0), x0)
+    return views.portrait(lab.picture_text(x0), x0)
 
 
 def choose_landmark(event: gr.EventData) -> int:

@@ -1,20 +1,25 @@
 """What the page shows of an experiment, as plain data: pictures as PNG data URIs, labels, alt texts and the one sentence."""
 
+import base64
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
 
 from diffdemo import faces, images
-from diffdemo.experiment import FIELDS, RoundTrip, picture_from_png
+from diffdemo.errors import PictureError
+from diffdemo.experiment import RoundTrip
 from diffdemo.lab import Path, Progress, RoundTripResult
 from diffdemo.models import Model
 
 LANDMARKS = ((0, "untouched"), (250, "the thread: it comes back"), (1000, "the thread: another picture"))
 
 
-def uris(x: Tensor) -> list[str]:
-    """(B, C, H, W) → one PNG data URI a row."""
+def uris(x: Tensor, largest: int = 96) -> list[str]:
+    """(B, C, H, W) → one PNG data URI a row; pictures of more than `largest` pixels a side are averaged down to be shown."""
+    if max(x.shape[-2:]) > largest:
+        x = torch.nn.functional.adaptive_avg_pool2d(x, largest)
     return [images.data_uri(picture) for picture in images.to_uint8(x)]
 
 
@@ -26,12 +31,22 @@ def portrait(picture: str, x0: Tensor) -> dict[str, str]:
         caption = f"Face {seed}{fresh}."
     else:
         name, caption = "your picture", "Your picture as the model sees it."
-    return {"picture": picture, "src": uris(x0)[0], "alt": name, "caption": caption}
+    return {"picture": picture, "src": uris(x0, max(x0.shape))[0], "alt": name, "caption": caption}
 
 
-def own_picture(x0: Tensor) -> str:
-    """A visitor's picture, (1, C, H, W), as the text an experiment holds."""
-    return FIELDS["picture"].accept(picture_from_png(images.png_bytes(images.to_uint8(x0)[0])))
+def given_picture(portrait: Any) -> Image.Image | None:
+    """The picture a portrait shows, as the browser sent it back; None where it holds none.
+
+    Raises:
+        PictureError: what it holds is not a picture.
+    """
+    src = portrait.get("src") if isinstance(portrait, dict) else None
+    if not isinstance(src, str) or not src.startswith(images.DATA_URI):
+        return None
+    try:
+        return images.load_picture(base64.b64decode(src.removeprefix(images.DATA_URI), validate=True))
+    except ValueError as error:
+        raise PictureError("The picture on the page could not be read; please choose it again.") from error
 
 
 def readouts(model: Model, n: int) -> dict[str, Any]:
@@ -127,7 +142,7 @@ def _noise_alt(seed: int, experiment: RoundTrip) -> str:
 
 
 def _frames(path: Path, row: int) -> list[dict[str, Any]]:
-    states, guesses = (uris(x[:, row]) if len(x) else [] for x in (path.x, path.x0_hat))
+    states, guesses = (uris(x[:, row], largest=48) if len(x) else [] for x in (path.x, path.x0_hat))
     return [{"n": int(n), "x": x, "x0_hat": guess} for n, x, guess in zip(path.levels[:, row], states, guesses, strict=True)]
 
 

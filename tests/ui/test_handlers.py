@@ -92,6 +92,24 @@ def test_an_uploaded_picture_is_what_the_model_sees(faces_model):
     assert len(handlers.choose_upload(faces_model, loud)["picture"]) <= 1600
 
 
+def test_pictures_too_large_for_a_link_are_named_by_their_hash(folders, tmp_path):
+    from doubles import save_pipeline
+
+    from diffdemo.models import load_model
+
+    model = load_model(str(save_pipeline(tmp_path / "large", size=32)), device="cpu")
+    loud = Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8))
+    value = handlers.choose_upload(model, loud)
+    assert value["picture"].startswith("sha256:")
+    *_, (sentence, found) = handlers.work(model, value, *VALUES[1:])
+    assert "unrelated pictures" in sentence["text"]
+    assert found["picture"]["src"] == value["src"]
+    for src in (None, "data:image/png;base64,AAAA", "file:///etc/passwd", 3):
+        hostile = {**value, "src": src}
+        with pytest.raises(DiffdemoError):
+            next(handlers.work(model, hostile, *VALUES[1:]))
+
+
 def test_only_uploaded_files_are_opened(tmp_path):
     outside = tmp_path / "secret.png"
     Image.new("RGB", (4, 4)).save(outside)
