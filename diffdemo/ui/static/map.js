@@ -118,7 +118,7 @@ const drawDetail = () => {
   states.style.setProperty('--count', item.path.length + 2); guesses.style.setProperty('--count', item.path.length + 2);
   cell(states, value.picture.src, value.picture.alt, 'x0'); cell(guesses, null, '', 'x0_hat');
   item.path.forEach((frame, k) => {
-    cell(states, frame.x, `seed ${item.seed}, the state at n = ${frame.n}`, k ? `n ${frame.n}` : `x_n, n ${frame.n}`);
+    cell(states, frame.x, `seed ${item.seed}, the state at n = ${frame.n}`, `n ${frame.n}`);
     cell(guesses, frame.x0_hat, `seed ${item.seed}, the clean picture estimated at n = ${frame.n}`, `from ${frame.n}`);
   });
   cell(states, item.reconstruction, item.reconstruction_alt, 'back'); cell(guesses, item.reconstruction, item.reconstruction_alt, 'result');
