@@ -8,15 +8,30 @@ from typing import Any
 _PUBLIC = {
     "DiffdemoError": "errors",
     "RoundTrip": "experiment",
+    "collide": "posterior",
     "denoise": "sampling",
     "denoise_steps": "sampling",
     "experiment_from_query": "experiment",
     "load_model": "models",
+    "log_posterior": "posterior",
     "noise": "noise",
+    "posterior": "posterior",
     "run": "lab",
 }
 
-__all__ = ["DiffdemoError", "RoundTrip", "denoise", "denoise_steps", "experiment_from_query", "load_model", "noise", "run"]
+__all__ = [
+    "DiffdemoError",
+    "RoundTrip",
+    "collide",
+    "denoise",
+    "denoise_steps",
+    "experiment_from_query",
+    "load_model",
+    "log_posterior",
+    "noise",
+    "posterior",
+    "run",
+]
 
 
 class _Package(ModuleType):
