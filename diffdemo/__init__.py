@@ -11,11 +11,15 @@ _PUBLIC = {
     "collide": "posterior",
     "denoise": "sampling",
     "denoise_steps": "sampling",
+    "dpm_encoder": "inversion",
+    "edit_friendly": "inversion",
     "experiment_from_query": "experiment",
+    "invert": "inversion",
     "load_model": "models",
     "log_posterior": "posterior",
     "noise": "noise",
     "posterior": "posterior",
+    "replay": "inversion",
     "run": "lab",
 }
 
@@ -25,11 +29,15 @@ __all__ = [
     "collide",
     "denoise",
     "denoise_steps",
+    "dpm_encoder",
+    "edit_friendly",
     "experiment_from_query",
+    "invert",
     "load_model",
     "log_posterior",
     "noise",
     "posterior",
+    "replay",
     "run",
 ]
 
