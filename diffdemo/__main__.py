@@ -37,7 +37,7 @@ def _evaluate(args: argparse.Namespace) -> None:
     report = evaluation.judge_samples(evaluation.draw_samples(model, args.samples))
     print("\n".join(evaluation.sample_table(report)) + "\n")
     round_trips = evaluation.survival(model, args.faces, evaluation.LEVELS)
-    reports = list(tqdm(round_trips, total=len(evaluation.LEVELS) * len(evaluation.SAMPLERS), desc="round trips"))
+    reports = list(tqdm(round_trips, total=len(evaluation.LEVELS) * (len(evaluation.SAMPLERS) + 1), desc="round trips"))
     print("\n".join(evaluation.survival_tables(reports)))
 
 

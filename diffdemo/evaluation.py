@@ -6,6 +6,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -20,6 +21,8 @@ LEGAL_RMSE = 0.06  # on the [-1, 1] scale; a wrong mouth of four pixels is about
 SAMPLE_STEPS = 50
 LEVELS = (100, 250, 500, 1000)
 SAMPLERS = (("20 DDIM steps", 20, 0.0), ("50 steps, eta = 1", 50, 1.0))
+EXACT = "exact posterior"
+SWEEPS = 12
 
 
 @dataclass(frozen=True)
@@ -87,74 +90,111 @@ def judge_samples(x: Tensor) -> SampleReport:
 
 
 def _differences(choices: np.ndarray) -> dict[str, float]:
-    return {name: float(0.5 * np.abs(_frequencies(choices, name) - prior(name)).sum()) for name in faces.ATTRIBUTES}
+    return {name: float(0.5 * np.abs(_frequencies(choices, column) - prior(column)).sum()) for name, column in faces.ATTRIBUTES.items()}
 
 
-def _frequencies(choices: np.ndarray, attribute: str) -> np.ndarray:
-    column = faces.ATTRIBUTES[attribute]
+def _frequencies(choices: np.ndarray, column: str) -> np.ndarray:
     values = np.array(faces.atlas().values(column))
     return (choices[:, faces.atlas().columns[column], None] == values).mean(0)
 
 
-def prior(attribute: str) -> np.ndarray:
-    """The exact probability of each value of an attribute, in the order of `Atlas.values`."""
-    a, column = faces.atlas(), faces.ATTRIBUTES[attribute]
-    size = a.size(column)
+def prior(column: str) -> np.ndarray:
+    """The exact probability of each value of a choice, in the order of `Atlas.values`."""
+    a, size = faces.atlas(), faces.atlas().size(column)
     if len(a.values(column)) == size:
         return np.full(size, 1 / size)
     present = next(layer.probability for layer in a.layers if layer.name == column)
     return np.array([1 - present, *[present / size] * size])
 
 
-def observe(x_n: np.ndarray, choices: np.ndarray, attribute: str, alpha_bar: float) -> tuple[float, float]:
-    """What an exact observer who knows all other attributes can say of one attribute from a noisy face.
+def conditional(x_n: np.ndarray, choices: np.ndarray, column: str, alpha_bar: float) -> tuple[np.ndarray, np.ndarray]:
+    """The exact posterior of one choice given a noisy face and all other choices.
 
         p(value | x_n) ∝ prior(value) exp(-|x_n - sqrt(alpha_bar) x0(value)|^2 / (2 (1 - alpha_bar)))
 
     Args:
-        x_n: (16, 16, 3), the noisy face on the [-1, 1] scale.
-        choices: (columns,), the true choices.
-        attribute: one of faces.ATTRIBUTES.
+        x_n: (B, 16, 16, 3), noisy faces on the [-1, 1] scale.
+        choices: (B, columns).
+        column: which choice.
         alpha_bar: of the level x_n is at.
 
     Returns:
-        The probability of drawing the true value from the posterior, and 1.0 or 0.0 for whether the most probable value is the
+        (B, K) probabilities, and the (B, K, 16, 16, 3) uint8 pictures they belong to.
+    """
+    drawn = faces.draw_alternatives(choices, column)
+    difference = x_n[:, None] - alpha_bar**0.5 * (drawn / np.float32(127.5) - 1)
+    log_p = np.log(prior(column)) - np.square(difference).sum((2, 3, 4), dtype=np.float64) / (2 * (1 - alpha_bar))
+    p = np.exp(log_p - log_p.max(1, keepdims=True))
+    return p / p.sum(1, keepdims=True), drawn
+
+
+def observe(x_n: np.ndarray, choices: np.ndarray, alpha_bar: float) -> tuple[np.ndarray, np.ndarray]:
+    """What an observer who knows all other attributes can say of each attribute of a noisy face; arguments as in `conditional`.
+
+    Returns:
+        (B, 14) the probability of drawing the true value from its posterior, and (B, 14) whether the most probable value is the
         true one; values that draw the same picture count as one.
     """
-    rows = faces.alternatives(choices, attribute)
-    drawn = faces.draw(rows)
-    x0 = drawn.reshape(len(rows), -1) / 127.5 - 1.0
-    log_p = np.log(prior(attribute)) - ((x_n.reshape(-1) - alpha_bar**0.5 * x0) ** 2).sum(1) / (2 * (1 - alpha_bar))
-    p = np.exp(log_p - log_p.max())
-    same = (drawn == faces.draw(choices[None])).all((1, 2, 3))
-    total = p / p.sum()
-    return float(total[same].sum()), float(same[total.argmax()])
+    own, draws, guesses = faces.draw(choices), [], []
+    for column in faces.ATTRIBUTES.values():
+        p, drawn = conditional(x_n, choices, column, alpha_bar)
+        same = (drawn == own[:, None]).all((2, 3, 4))
+        draws.append((p * same).sum(1))
+        guesses.append(same[np.arange(len(p)), p.argmax(1)])
+    return np.stack(draws, 1), np.stack(guesses, 1).astype(float)
+
+
+def exact_samples(x_n: np.ndarray, choices: np.ndarray, alpha_bar: float, sweeps: int = SWEEPS, seed: int = 0) -> np.ndarray:
+    """Draw one face from the exact posterior over all faces the atlas can draw, given each noisy face: what a perfect model would at eta = 1.
+
+    Gibbs sampling: every choice in turn is drawn from its exact conditional. It starts at the truth, itself a draw from the posterior.
+
+    Args:
+        x_n: (B, 16, 16, 3), noisy faces on the [-1, 1] scale.
+        choices: (B, columns), the true choices.
+        alpha_bar: of the level x_n is at.
+        sweeps: rounds over all choices.
+        seed: of the draws.
+
+    Returns:
+        (B, columns), the choices drawn.
+
+    References:
+        Geman, Geman, 1984, Stochastic relaxation, Gibbs distributions, and the Bayesian restoration of images.
+    """
+    state, generator = choices.copy(), np.random.default_rng(seed)
+    for _ in range(sweeps):
+        for column, place in faces.atlas().columns.items():
+            p, _ = conditional(x_n, state, column, alpha_bar)
+            drawn = (p.cumsum(1) < generator.random((len(p), 1))).sum(1).clip(max=p.shape[1] - 1)
+            state[:, place] = np.array(faces.atlas().values(column))[drawn]
+    return state
 
 
 def survival(model: Model, count: int = 200, levels: tuple[int, ...] = LEVELS) -> Iterator[SurvivalReport]:
-    """Noise and denoise `count` faces from seed 900,000 on at each level with each sampler; yields a report for each."""
+    """Noise and denoise `count` faces from seed 900,000 on at each level with each sampler; yields a report for each.
+
+    The last report of a level is not of the model but of `exact_samples`.
+    """
     seeds = range(faces.EVALUATION_SEED, faces.EVALUATION_SEED + count)
     choices = faces.choose(np.array(seeds))
     x0, seen = images.from_uint8(faces.draw(choices)), faces.seen(choices)
     eps = noise(seeds, model.shape)
-    others = matching.read(faces.pictures(np.array(seeds) + count)).choices
-    unrelated = matching.kept(choices, others)
+    unrelated = matching.kept(choices, matching.read(faces.pictures(np.array(seeds) + count)).choices)
     for n in levels:
-        x_n = model.schedule.add_noise(x0, eps, n)
-        known = _observations(x_n, choices, float(model.schedule.alpha_bar[n]))
-        for name, steps, eta in SAMPLERS:
-            x = _denoise(model, x_n, n, steps, eta, seeds)
+        x_n, alpha_bar = model.schedule.add_noise(x0, eps, n), float(model.schedule.alpha_bar[n])
+        noisy = x_n.permute(0, 2, 3, 1).numpy()
+        draws, guesses = observe(noisy, choices, alpha_bar)
+        ways = {name: partial(_denoise, model, x_n, n, steps, eta, seeds) for name, steps, eta in SAMPLERS}
+        ways[EXACT] = lambda noisy=noisy, a=alpha_bar: images.from_uint8(faces.draw(exact_samples(noisy, choices, a)))
+        for name, way in ways.items():
+            x = way()
             back = torch.cat([metrics.came_back(x0[i : i + 1], x[i : i + 1], lab.face_line_up()) for i in range(count)])
             kept = matching.kept(choices, matching.read(pixels(x)).choices)
-            tables = {"kept": kept, "observer": known[..., 0], "guess": known[..., 1], "unrelated": unrelated}
+            tables = {"kept": kept, "observer": draws, "guess": guesses, "unrelated": unrelated}
             by_attribute = {key: _masked_mean(table, seen) for key, table in tables.items()}
             means = {key: float(table[seen].mean()) for key, table in tables.items()}
             yield SurvivalReport(name, n, float(back.float().mean()), **by_attribute, means=means)
-
-
-def _observations(x_n: Tensor, choices: np.ndarray, alpha_bar: float) -> np.ndarray:
-    noisy = x_n.permute(0, 2, 3, 1).double().numpy()
-    return np.array([[observe(x, row, name, alpha_bar) for name in faces.ATTRIBUTES] for x, row in zip(noisy, choices, strict=True)])
 
 
 def _masked_mean(table: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -206,13 +206,18 @@ def pictures(seeds: np.ndarray) -> np.ndarray:
     return draw(choose(seeds))
 
 
-def alternatives(choices: np.ndarray, attribute: str) -> np.ndarray:
-    """Every value one attribute could take, all else fixed: (columns,) choices → (K, columns), K values incl. the present one."""
-    column = ATTRIBUTES[attribute]
+def alternatives(choices: np.ndarray, column: str) -> np.ndarray:
+    """Every value one choice could take, all else fixed: (B, columns) → (B, K, columns), K values in the order of `Atlas.values`."""
     values = np.array(atlas().values(column))
-    rows = np.repeat(choices[None], len(values), axis=0)
-    rows[:, atlas().columns[column]] = values
+    rows = np.repeat(choices[:, None], len(values), axis=1)
+    rows[:, :, atlas().columns[column]] = values
     return rows
+
+
+def draw_alternatives(choices: np.ndarray, column: str) -> np.ndarray:
+    """The pictures of `alternatives`: (B, columns) → (B, K, 16, 16, 3) uint8."""
+    rows = alternatives(choices, column)
+    return draw(rows.reshape(-1, rows.shape[-1])).reshape(*rows.shape[:2], SIDE, SIDE, 3)
 
 
 def seen(choices: np.ndarray) -> np.ndarray:
@@ -224,8 +229,5 @@ def seen(choices: np.ndarray) -> np.ndarray:
     Returns:
         (B, 14) bool, in the order of ATTRIBUTES.
     """
-    rows = [alternatives(row, name) for row in choices for name in ATTRIBUTES]
-    images = draw(np.concatenate(rows))
-    ends = np.cumsum([len(r) for r in rows])
-    shows = [np.any(images[end - len(r) : end] != images[end - 1]) for r, end in zip(rows, ends, strict=True)]
-    return np.array(shows).reshape(len(choices), len(ATTRIBUTES))
+    images = (draw_alternatives(choices, column) for column in ATTRIBUTES.values())
+    return np.stack([(drawn != drawn[:, :1]).any((1, 2, 3, 4)) for drawn in images], axis=1)

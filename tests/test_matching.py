@@ -21,8 +21,8 @@ def test_no_single_change_of_the_result_is_nearer():
     pictures = faces.pictures(np.arange(6) + faces.EVALUATION_SEED) + np.random.default_rng(1).normal(0, 40, (6, 16, 16, 3))
     reading = matching.read(pictures)
     for picture, row, rmse in zip(pictures, reading.choices, reading.rmse, strict=True):
-        for name in faces.ATTRIBUTES:
-            others = faces.compose(faces.alternatives(row, name)).reshape(-1, *picture.shape)
+        for column in faces.ATTRIBUTES.values():
+            others = faces.compose(faces.alternatives(row[None], column)[0]).reshape(-1, *picture.shape)
             assert (((others - picture) ** 2).mean((1, 2, 3)) ** 0.5 / 127.5).min() > rmse - 1e-3
 
 
