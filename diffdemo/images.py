@@ -24,6 +24,11 @@ def to_uint8(x: Tensor) -> np.ndarray:
     return ((x.detach().float().cpu().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
 
 
+def to_pixels(x: Tensor) -> np.ndarray:
+    """(B, C, H, W) in [-1, 1] → (B, H, W, C) float32 on the scale 0..255, neither rounded nor cut off."""
+    return ((x.detach().float().cpu() + 1) * 127.5).permute(0, 2, 3, 1).numpy()
+
+
 def from_uint8(pictures: np.ndarray) -> Tensor:
     """(B, H, W, C) uint8 → (B, C, H, W) float32 in [-1, 1]."""
     return torch.from_numpy(pictures.transpose(0, 3, 1, 2).astype(np.float32)) / 127.5 - 1

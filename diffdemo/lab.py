@@ -196,7 +196,7 @@ def _judge(experiment: RoundTrip, model: Model, x0: Tensor, x: Tensor) -> tuple[
         return came_back, unrelated, None, 0
     choices = faces.choose(np.array([int(experiment.picture[5:])]))
     seen = faces.seen(choices)[0]
-    read = matching.read((x.permute(0, 2, 3, 1).numpy() + 1) * 127.5)
+    read = matching.read(images.to_pixels(x))
     kept = matching.kept(choices.repeat(len(x), 0), read.choices)[:, seen].mean(1)
     return came_back, unrelated, torch.from_numpy(kept), int(seen.sum())
 
