@@ -186,7 +186,7 @@ def survival(model: Model, count: int = 200, levels: tuple[int, ...] = LEVELS) -
         ways[EXACT] = lambda noisy=noisy, a=alpha_bar: images.from_uint8(faces.draw(exact_samples(noisy, choices, a)))
         for name, way in ways.items():
             x = way()
-            back = torch.cat([metrics.came_back(x0[i : i + 1], x[i : i + 1], lab.face_line_up()) for i in range(count)])
+            back = metrics.came_back(x0, x, lab.face_line_up())
             kept = matching.kept(choices, matching.read(images.to_pixels(x)).choices)
             tables = {"kept": kept, "observer": draws, "guess": guesses, "unrelated": unrelated}
             by_attribute = {key: _masked_mean(table, seen) for key, table in tables.items()}

@@ -32,12 +32,13 @@ def came_back(original: Tensor, reconstructions: Tensor, line_up: Tensor) -> Ten
     """(B,) bool: the original is nearer, by RMSE, to the reconstruction than any picture of the line-up that differs from it.
 
     Args:
-        original: (1, C, H, W).
+        original: (B, C, H, W), or (1, C, H, W) for all reconstructions.
         reconstructions: (B, C, H, W).
         line_up: (N, C, H, W); a candidate equal to the original does not count against it.
     """
     other = _squared_distance(reconstructions, line_up)
-    other[:, (line_up == original).flatten(1).all(1)] = torch.inf
+    equal = torch.stack([(line_up == picture).flatten(1).all(1) for picture in original])
+    other[equal.expand_as(other)] = torch.inf
     return (reconstructions - original).double().square().flatten(1).sum(1) <= other.min(1).values
 
 

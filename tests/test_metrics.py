@@ -24,6 +24,8 @@ def test_came_back_means_the_original_is_nearest():
     original, near = line_up[7:8], line_up[7:8] + 0.01 * torch.randn(1, 3, 4, 4)
     assert metrics.came_back(original, torch.cat([original, near]), line_up).tolist() == [True, True]
     assert metrics.came_back(original, line_up[8:9], line_up).tolist() == [False]
+    pairs = metrics.came_back(line_up[:3], torch.stack([line_up[0], line_up[5], line_up[2]]), line_up)
+    assert pairs.tolist() == [True, False, True]
     outside = torch.randn(1, 3, 4, 4)
     assert metrics.came_back(outside, outside, line_up).tolist() == [True]
     closer_to_another = 0.4 * outside + 0.6 * line_up[3:4]
