@@ -14,9 +14,10 @@ def _train(args: argparse.Namespace) -> None:
     from diffdemo import models, training
 
     out = args.out or models.WEIGHTS / args.name
+    reports = training.train(args.name, args.minutes, args.state or Path(".training") / f"{args.name}.pt", out, training.DTYPES[args.dtype])
     quiet = os.environ.get("LOCAL_RANK", "0") != "0"  # under accelerate launch only the first process talks
     with tqdm(total=100, unit="%", disable=quiet, bar_format="{l_bar}{bar}| {elapsed}<{remaining}{postfix}") as bar:
-        for report in training.train(args.name, args.minutes, args.state or Path(".training") / f"{args.name}.pt", out, training.DTYPES[args.dtype]):
+        for report in reports:
             bar.update(min(100.0, 100 * report.share) - bar.n)
             bar.set_postfix_str(f"step {report.step}, {report.pictures:,} pictures, loss {report.loss:.4f}", refresh=False)
     if not quiet:

@@ -7,6 +7,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +21,11 @@ from diffdemo.sampling import denoise
 LEGAL_RMSE = 0.12  # on the [-1, 1] scale: half the median distance of a face to the nearest of 10,000 others
 SAMPLE_STEPS = 50
 LEVELS = (100, 250, 500, 1000)
-SAMPLERS = (("20 DDIM steps", 20, 0.0), ("50 steps, eta = 1", 50, 1.0))
+SAMPLERS: dict[str, dict] = {  # how the way back is made, by the name the tables give it
+    "20 DDIM steps": {"steps": 20},
+    "50 steps, eta = 1": {"steps": 50, "eta": 1.0},
+    "the same, logsnr": {"steps": 50, "eta": 1.0, "spacing": "logsnr"},
+}
 EXACT = "exact posterior"
 SWEEPS = 12
 
@@ -70,13 +75,13 @@ class SurvivalReport:
 def draw_samples(model: Model, count: int, steps: int = SAMPLE_STEPS, eta: float = 0.0, first_seed: int = 0) -> Tensor:
     """Unconditional samples from pure Gaussian noise, one a seed: (count, C, H, W)."""
     seeds = range(first_seed, first_seed + count)
-    return _denoise(model, noise(seeds, model.shape), model.schedule.T, steps, eta, seeds)
+    return _denoise(model, noise(seeds, model.shape), model.schedule.T, seeds, steps=steps, eta=eta)
 
 
-def _denoise(model: Model, x_n: Tensor, n: int, steps: int, eta: float, seeds: range) -> Tensor:
+def _denoise(model: Model, x_n: Tensor, n: int, seeds: range, **options: Any) -> Tensor:
     size = lab.chunk_size(model)
     chunks = [slice(i, i + size) for i in range(0, len(x_n), size)]
-    return torch.cat([denoise(model, x_n[rows], n, steps, eta, seeds=seeds[rows]) for rows in chunks])
+    return torch.cat([denoise(model, x_n[rows], n, seeds=seeds[rows], **options) for rows in chunks])
 
 
 def judge_samples(x: Tensor) -> SampleReport:
@@ -182,7 +187,7 @@ def survival(model: Model, count: int = 200, levels: tuple[int, ...] = LEVELS) -
         x_n, alpha_bar = model.schedule.add_noise(x0, eps, n), float(model.schedule.alpha_bar[n])
         noisy = x_n.permute(0, 2, 3, 1).numpy()
         draws, guesses = observe(noisy, choices, alpha_bar)
-        ways = {name: partial(_denoise, model, x_n, n, steps, eta, seeds) for name, steps, eta in SAMPLERS}
+        ways = {name: partial(_denoise, model, x_n, n, seeds, **options) for name, options in SAMPLERS.items()}
         ways[EXACT] = lambda noisy=noisy, a=alpha_bar: images.from_uint8(faces.draw(exact_samples(noisy, choices, a)))
         for name, way in ways.items():
             x = way()

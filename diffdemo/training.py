@@ -223,7 +223,10 @@ def train(name: str, minutes: float, state: Path, out: Path, dtype: torch.dtype 
         raise DiffdemoError(f"There is no recipe {name!r}: the ones there are train {', '.join(RECIPES)}.")
     if not minutes > 0:
         raise DiffdemoError(f"The training time is a number of minutes above 0, not {minutes:g}.")
-    trainer = Trainer(RECIPES[name], minutes * 60, dtype)
+    return _train(Trainer(RECIPES[name], minutes * 60, dtype), state, out)
+
+
+def _train(trainer: Trainer, state: Path, out: Path) -> Iterator[Report]:
     if state.is_file():
         trainer.restore(torch.load(state, map_location=trainer.accelerator.device, weights_only=True))
     state.parent.mkdir(parents=True, exist_ok=True)

@@ -42,11 +42,11 @@ def test_the_weighted_loss_is_the_epsilon_loss_where_alpha_bar_is_large(recipe):
     """alpha_bar |v_hat - v|^2 = |eps_hat - eps|^2, checked through the network itself."""
     trainer = training.Trainer(recipe, seconds=1000)
     weighted, epsilon = trainer._loss()
-    assert float(weighted) > float(epsilon) > 0
+    assert weighted.item() > epsilon.item() > 0
     floor, training.FLOOR = training.FLOOR, 0.0
     try:
         weighted, epsilon = trainer._loss()
-        assert float(weighted) == pytest.approx(float(epsilon), rel=1e-5)
+        assert weighted.item() == pytest.approx(epsilon.item(), rel=1e-5)
     finally:
         training.FLOOR = floor
 
@@ -95,7 +95,7 @@ def test_the_committed_weights_are_those_of_the_committed_recipe():
 @pytest.mark.parametrize(("name", "minutes"), [("cats", 1), ("faces", 0), ("faces", math.nan)])
 def test_impossible_training_is_refused(name, minutes, tmp_path):
     with pytest.raises(DiffdemoError):
-        next(training.train(name, minutes, tmp_path / "s.pt", tmp_path / "m"))
+        training.train(name, minutes, tmp_path / "s.pt", tmp_path / "m")
 
 
 @pytest.mark.slow
