@@ -24,7 +24,6 @@ LEVELS = (100, 250, 500, 1000)
 SAMPLERS: dict[str, dict] = {  # how the way back is made, by the name the tables give it
     "20 DDIM steps": {"steps": 20},
     "50 steps, eta = 1": {"steps": 50, "eta": 1.0},
-    "the same, logsnr": {"steps": 50, "eta": 1.0, "spacing": "logsnr"},
 }
 EXACT = "exact posterior"
 SWEEPS = 12
