@@ -105,7 +105,8 @@ def test_two_processes_train_together(tmp_path):
     arguments = ["train", "faces", "--minutes", "0.25", "--state", str(tmp_path / "s.pt"), "--out", str(out)]
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "-m", "diffdemo", *arguments]
     root = Path(__file__).parent.parent
-    done = subprocess.run(command, cwd=root, env={**os.environ, "PYTHONPATH": str(root), "ACCELERATE_USE_CPU": "true"}, capture_output=True, text=True)
+    environment = {**os.environ, "PYTHONPATH": str(root), "ACCELERATE_USE_CPU": "true"}
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     report = json.loads((tmp_path / "s.jsonl").read_text().splitlines()[-1])
     assert report["pictures"] == report["step"] * 2 * training.RECIPES["faces"].size
