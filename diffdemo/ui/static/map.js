@@ -117,7 +117,7 @@ const drawDetail = () => {
   states.setAttribute('aria-label', 'The state on its way'); guesses.setAttribute('aria-label', 'The estimate on its way');
   states.style.setProperty('--count', item.path.length + 2); guesses.style.setProperty('--count', item.path.length + 2);
   cell(states, value.picture.src, value.picture.alt, 'x0'); cell(guesses, null, '', 'x0_hat');
-  item.path.forEach((frame, k) => {
+  item.path.forEach(frame => {
     cell(states, frame.x, `seed ${item.seed}, the state at n = ${frame.n}`, `n ${frame.n}`);
     cell(guesses, frame.x0_hat, `seed ${item.seed}, the clean picture estimated at n = ${frame.n}`, `from ${frame.n}`);
   });
