@@ -178,10 +178,11 @@ def compose(choices: np.ndarray) -> np.ndarray:
 
 def attributes(choices: np.ndarray) -> list[dict[str, str]]:
     """The 14 attributes of each face in words: variant names, "#rrggbb" colours, "none" where a layer is absent."""
-    return [{name: _word(column, row[atlas().columns[column]]) for name, column in ATTRIBUTES.items()} for row in choices]
+    return [{name: word(column, row[atlas().columns[column]]) for name, column in ATTRIBUTES.items()} for row in choices]
 
 
-def _word(column: str, value: int) -> str:
+def word(column: str, value: int) -> str:
+    """A value of a choice in words: a variant name, a "#rrggbb" colour, or "none"."""
     a = atlas()
     if column.startswith("colour:"):
         rgb = a.palettes[column.removeprefix("colour:")][value].astype(int)

@@ -4,7 +4,7 @@ The network predicts v = sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) x0. Its loss 
 alpha_bar |v_hat - v|^2 is exactly the usual |eps_hat - eps|^2, and the floor keeps x0_hat meaningful at high n, where the
 noise alone says nothing about it. The weights live in float32, each convolution as a matrix: Muon orthogonalises the update of
 every matrix inside the network, AdamW serves the first and last layer and all vectors. The network itself computes in bfloat16
-where the processor multiplies it faster. Pictures come from an endless stream: no face is seen twice.
+where the processor multiplies it faster. Faces come from an endless stream, none is seen twice; digits from MNIST, shuffled anew each epoch.
 
 References:
     Ho, Jain, Abbeel, 2020, Denoising Diffusion Probabilistic Models, eq. 14, arXiv 2006.11239.
@@ -24,13 +24,17 @@ import torch
 from accelerate import Accelerator
 from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
 
-from diffdemo import faces
+from diffdemo import digits, faces, images
 from diffdemo.errors import DiffdemoError
+from diffdemo.fitting import DATA, Report, rate, shuffled
 
 T = 1000
 FLOOR = 0.05
 SAVE_SECONDS = 120
 DTYPES = {"auto": None, "float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+Stream = Callable[[int, int], torch.Tensor]
 
 
 @dataclass(frozen=True)
@@ -39,51 +43,55 @@ class Recipe:
 
     Attributes:
         network: arguments of UNet2DModel.
-        batch: first index, count → that many training pictures, (count, C, H, W) float32 in [-1, 1]; the stream never repeats.
+        source: folder of data sets → a stream of training pictures: first index, count → (count, C, H, W) float32 in [-1, 1].
         rate: peak learning rate, reached after `warm_up` steps, then decayed by a half cosine to zero at the end of the time.
         size: pictures a step and process.
         memory: horizon of the moving average of the weights, in steps.
     """
 
     network: dict
-    batch: Callable[[int, int], torch.Tensor]
+    source: Callable[[Path], Stream]
     rate: float = 2e-3
     warm_up: int = 200
     size: int = 64
     memory: int = 400
 
 
-@dataclass(frozen=True)
-class Report:
-    """Where training stands: steps taken, pictures seen, seconds spent, share of the time, running mean of the epsilon loss."""
+def _faces(_: Path) -> Stream:
+    def stream(first: int, count: int) -> torch.Tensor:
+        return images.from_uint8(faces.pictures(np.arange(first, first + count) + faces.TRAINING_SEED))
 
-    step: int
-    pictures: int
-    seconds: float
-    share: float
-    loss: float
+    return stream
 
 
-def _faces(first: int, count: int) -> torch.Tensor:
-    images = faces.pictures(np.arange(first, first + count) + faces.TRAINING_SEED)
-    return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
+def _digits(data: Path) -> Stream:
+    pictures = digits.pad(digits.read_mnist(data, "train")[0])
+
+    def stream(first: int, count: int) -> torch.Tensor:
+        return images.from_uint8(pictures[shuffled(len(pictures), first, count)])
+
+    return stream
+
+
+def _network(side: int, channels: int, widths: tuple[int, ...], attention: int) -> dict:
+    """Arguments of UNet2DModel: one layer a block, attention in the blocks of one resolution only."""
+    blocks = [("Attn" if place == attention else "") for place in range(len(widths))]
+    return {
+        "sample_size": side,
+        "in_channels": channels,
+        "out_channels": channels,
+        "block_out_channels": widths,
+        "layers_per_block": 1,
+        "down_block_types": tuple(f"{block}DownBlock2D" for block in blocks),
+        "up_block_types": tuple(f"{block}UpBlock2D" for block in reversed(blocks)),
+        "attention_head_dim": 32,
+        "norm_num_groups": 8,
+    }
 
 
 RECIPES = {
-    "faces": Recipe(
-        network={
-            "sample_size": faces.SIDE,
-            "in_channels": 3,
-            "out_channels": 3,
-            "block_out_channels": (48, 96, 160, 192),
-            "layers_per_block": 1,
-            "down_block_types": ("DownBlock2D", "AttnDownBlock2D", "DownBlock2D", "DownBlock2D"),
-            "up_block_types": ("UpBlock2D", "UpBlock2D", "AttnUpBlock2D", "UpBlock2D"),
-            "attention_head_dim": 32,
-            "norm_num_groups": 8,
-        },
-        batch=_faces,
-    )
+    "faces": Recipe(_network(faces.SIDE, 3, (48, 96, 160, 192), attention=1), _faces),
+    "digits": Recipe(_network(digits.SIDE, 1, (16, 64, 128, 128), attention=2), _digits),
 }
 
 
@@ -98,13 +106,15 @@ class Trainer:
     Args:
         recipe: what to train.
         seconds: how long in all, over every resumed part.
+        data: folder of the data set, where the recipe needs one.
         dtype: what the network computes in; the weights stay float32.
         seed: names the first weights and, with step and process, the noise of each batch.
     """
 
-    def __init__(self, recipe: Recipe, seconds: float, dtype: torch.dtype | None = None, seed: int = 0):
+    def __init__(self, recipe: Recipe, seconds: float, data: Path = DATA, dtype: torch.dtype | None = None, seed: int = 0):
         self.accelerator = Accelerator()
         self.recipe, self.seconds, self.seed = recipe, seconds, seed
+        self.stream = recipe.source(data)
         torch.manual_seed(seed)
         device = self.accelerator.device
         self.network = UNet2DModel(**recipe.network).to(device)
@@ -122,9 +132,9 @@ class Trainer:
         inner = [w.ndim == 2 and not n.startswith(("conv_in", "conv_out")) for n, w in zip(names, self.weights, strict=True)]
         matrices = [w for w, i in zip(self.weights, inner, strict=True) if i]
         rest = [w for w, i in zip(self.weights, inner, strict=True) if not i]
-        rate = self.recipe.rate
-        muon = [torch.optim.Muon(matrices, lr=rate, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")] if matrices else []
-        return [*muon, torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.99), weight_decay=0.0)]
+        peak = self.recipe.rate
+        muon = [torch.optim.Muon(matrices, lr=peak, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")] if matrices else []
+        return [*muon, torch.optim.AdamW(rest, lr=peak, betas=(0.9, 0.99), weight_decay=0.0)]
 
     def fit(self) -> Iterator[Report]:
         """Train until the time is used up."""
@@ -147,7 +157,7 @@ class Trainer:
 
     def _update(self, share: float) -> float:
         network, parameters = self.network, list(self.network.parameters())
-        rate = self.recipe.rate * min(1.0, (self.step + 1) / self.recipe.warm_up) * 0.5 * (1 + math.cos(math.pi * share))
+        now = rate(self.recipe.rate, self.recipe.warm_up, self.step, share)
         with torch.no_grad():
             for p, w in zip(parameters, self.weights, strict=True):
                 p.copy_(w.view_as(p))
@@ -159,7 +169,7 @@ class Trainer:
             w.grad = g
         torch.nn.utils.clip_grad_norm_(self.weights, 1.0)
         for optimizer in self.optimizers:
-            optimizer.param_groups[0]["lr"] = rate
+            optimizer.param_groups[0]["lr"] = now
             optimizer.step()
         torch._foreach_lerp_(self.average, [w.detach() for w in self.weights], 1 / min(self.step + 1, self.recipe.memory))
         return float(epsilon_loss)
@@ -168,7 +178,7 @@ class Trainer:
         """The weighted loss, and what it is in terms of epsilon (for the log)."""
         a, size = self.accelerator, self.recipe.size
         part = self.step * a.num_processes + a.process_index
-        x0 = self.recipe.batch(part * size, size).to(a.device)
+        x0 = self.stream(part * size, size).to(a.device)
         generator = torch.Generator().manual_seed(self.seed * 2**32 + part)
         # stratified levels: one in each of `size` equal parts of 0..T, so that no batch misses the low or the high end
         t = ((torch.arange(size) + torch.rand(size, generator=generator)) * (T / size)).long().to(a.device)
@@ -206,24 +216,25 @@ class Trainer:
         DDPMPipeline(unet=network.half(), scheduler=scheduler()).save_pretrained(folder, safe_serialization=True)
 
 
-def train(name: str, minutes: float, state: Path, out: Path, dtype: torch.dtype | None = None) -> Iterator[Report]:
+def train(name: str, minutes: float, state: Path, out: Path, data: Path = DATA, dtype: torch.dtype | None = None) -> Iterator[Report]:
     """Train a bundled model, resuming from `state` if it is there, and write it to `out` at the end; yields every step.
 
     Args:
-        name: "faces".
+        name: "faces" or "digits".
         minutes: how long in all, resumed parts included.
         state: file for what is needed to go on, written every few minutes; a log of the loss is kept beside it (.jsonl).
         out: folder for the finished DDPMPipeline.
+        data: folder of the MNIST files (see `digits.read_mnist`), for the digits.
         dtype: what the network computes in; None = the fastest of float32 and bfloat16 on this device.
 
     Raises:
-        DiffdemoError: there is no recipe of that name, or the time is not positive.
+        DiffdemoError: there is no recipe of that name, the time is not positive, or the data set is missing.
     """
     if name not in RECIPES:
         raise DiffdemoError(f"There is no recipe {name!r}: the ones there are train {', '.join(RECIPES)}.")
     if not minutes > 0:
         raise DiffdemoError(f"The training time is a number of minutes above 0, not {minutes:g}.")
-    return _train(Trainer(RECIPES[name], minutes * 60, dtype), state, out)
+    return _train(Trainer(RECIPES[name], minutes * 60, data, dtype), state, out)
 
 
 def _train(trainer: Trainer, state: Path, out: Path) -> Iterator[Report]:

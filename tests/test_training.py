@@ -67,35 +67,51 @@ def test_a_stopped_run_goes_on_where_it_was(recipe):
 
 def test_train_saves_a_pipeline_that_loads_and_a_state_that_resumes(recipe, tmp_path):
     state, out = tmp_path / "state" / "faces.pt", tmp_path / "faces"
-    reports = list(training.train("faces", 0.03, state, out, torch.float32))
+    reports = list(training.train("faces", 0.03, state, out, dtype=torch.float32))
     model = load_model(str(out), device="cpu")
     assert model.prediction_type == "v_prediction"
     assert model.clip is None
     assert json.loads(state.with_suffix(".jsonl").read_text().splitlines()[-1])["step"] == reports[-1].step
     assert all(f.suffix in (".json", ".safetensors") for f in out.rglob("*") if f.is_file())
-    again = list(training.train("faces", 0.05, state, out, torch.float32))
+    again = list(training.train("faces", 0.05, state, out, dtype=torch.float32))
     assert again[0].step == reports[-1].step + 1
 
 
 def test_training_never_sees_the_line_up_or_the_evaluation_faces(monkeypatch):
     asked, draw = [], training.faces.pictures
     monkeypatch.setattr(training.faces, "pictures", lambda seeds: asked.append(seeds) or draw(seeds))
-    training.RECIPES["faces"].batch(0, 4)
-    training.RECIPES["faces"].batch(10**7, 4)
+    stream = training.RECIPES["faces"].source(Path())
+    stream(0, 4)
+    stream(10**7, 4)
     assert min(int(s.min()) for s in asked) == 1_000_000
 
 
-def test_the_committed_weights_are_those_of_the_committed_recipe():
-    network = load_model("faces", "cpu").network.config
-    for key, value in training.RECIPES["faces"].network.items():
+def test_digits_are_shuffled_anew_each_epoch(tmp_path):
+    from test_digits import write
+
+    pictures = write(tmp_path, count=50)
+    stream = training.RECIPES["digits"].source(tmp_path)
+    first, second = stream(0, 50), stream(50, 50)
+    assert first.shape == (50, 1, 32, 32)
+    assert not torch.equal(first, second)
+    for epoch in (first, second):  # every digit once
+        sums = epoch.add(1).mul(127.5).round().sum((1, 2, 3))
+        assert sorted(sums.tolist()) == sorted(pictures.reshape(50, -1).sum(1).astype(float).tolist())
+    assert torch.equal(stream(45, 10), torch.cat([first[45:], second[:5]]))
+
+
+@pytest.mark.parametrize("name", ["faces", "digits"])
+def test_the_committed_weights_are_those_of_the_committed_recipe(name):
+    network = load_model(name, "cpu").network.config
+    for key, value in training.RECIPES[name].network.items():
         found = network[key]
         assert (tuple(found) if isinstance(found, list | tuple) else found) == value, key
 
 
-@pytest.mark.parametrize(("name", "minutes"), [("cats", 1), ("faces", 0), ("faces", math.nan)])
+@pytest.mark.parametrize(("name", "minutes"), [("cats", 1), ("faces", 0), ("faces", math.nan), ("digits", 1)])
 def test_impossible_training_is_refused(name, minutes, tmp_path):
     with pytest.raises(DiffdemoError):
-        training.train(name, minutes, tmp_path / "s.pt", tmp_path / "m")
+        training.train(name, minutes, tmp_path / "s.pt", tmp_path / "m", tmp_path)
 
 
 @pytest.mark.slow
