@@ -6,6 +6,8 @@ from types import ModuleType
 from typing import Any
 
 _PUBLIC = {
+    "Belief": "experiment",
+    "Curve": "experiment",
     "DiffdemoError": "errors",
     "RoundTrip": "experiment",
     "collide": "posterior",
@@ -24,6 +26,8 @@ _PUBLIC = {
 }
 
 __all__ = [
+    "Belief",
+    "Curve",
     "DiffdemoError",
     "RoundTrip",
     "collide",

@@ -1,163 +1,20 @@
-"""Experiments as values: frozen dataclasses over one table of fields, written as a query string and read back, every value checked.
+"""Experiments as values: frozen dataclasses over the table of fields, written as a query string and read back, every value checked.
 
 The page, the link, the command line and the cache speak these and nothing else. Syntax and fixed bounds are checked here;
 what depends on a model (n <= T, which models and pictures there are) is checked by the lab before any work.
 """
 
 import base64
-import math
-import re
-from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlencode
 
 from diffdemo.errors import ExperimentError
-from diffdemo.terms import MAX_STEPS, SEED_END, SOLVERS, SPACINGS, STARTS
+from diffdemo.fields import FIELDS
 
 VERSION = "1"
 MAX_QUERY = 8000  # characters of a link's query
-MAX_PNG = 1600  # characters of a picture inside a link
-MAX_SEEDS = 64
-MAX_N = 1000
-
-
-@dataclass(frozen=True)
-class Field:
-    """One field of the experiments.
-
-    Attributes:
-        label: what the page calls it.
-        help: one line with the unit and the bounds.
-        check: any value → the value an experiment holds; raises ExperimentError.
-        default: what the page starts with.
-        minimum, maximum: bounds of numbers and of lengths.
-        choices: the words allowed.
-    """
-
-    label: str
-    help: str
-    check: Callable[["Field", Any], Any]
-    default: Any
-    minimum: float = 0
-    maximum: float = 0
-    choices: tuple[str, ...] = ()
-
-    def accept(self, value: Any) -> Any:
-        """The value as an experiment holds it.
-
-        Raises:
-            ExperimentError: it is of the wrong kind or out of bounds.
-        """
-        return self.check(self, value)
-
-
-def _refuse(field: Field, value: Any) -> ExperimentError:
-    shown = repr(value) if len(repr(value)) <= 40 else repr(value)[:40] + "…"
-    return ExperimentError(f"{field.label} cannot be {shown}: {field.help}.")
-
-
-def _whole(field: Field, value: Any) -> int:
-    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,10}", value, re.ASCII):
-        value = int(value)
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if type(value) is not int or not field.minimum <= value <= field.maximum:
-        raise _refuse(field, value)
-    return value
-
-
-def _real(field: Field, value: Any) -> float:
-    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,10}(\.[0-9]{1,20})?(e-?[0-9]{1,3})?", value, re.ASCII):
-        value = float(value)
-    if type(value) not in (int, float) or not math.isfinite(value) or not field.minimum <= value <= field.maximum:
-        raise _refuse(field, value)
-    return float(value)
-
-
-def _word(field: Field, value: Any) -> str:
-    if not isinstance(value, str) or value not in field.choices:
-        raise _refuse(field, value)
-    return value
-
-
-def _name(field: Field, value: Any) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"\w[\w.-]{0,99}", value, re.ASCII):
-        raise _refuse(field, value)
-    return value
-
-
-def _revision(field: Field, value: Any) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"([0-9a-f]{12})?", value, re.ASCII):
-        raise _refuse(field, value)
-    return value
-
-
-def _picture(field: Field, value: Any) -> str:
-    named = isinstance(value, str) and re.fullmatch(r"face:(0|[1-9][0-9]{0,9})", value, re.ASCII)
-    inside = isinstance(value, str) and re.fullmatch(r"png:[A-Za-z0-9_-]+", value, re.ASCII)
-    if inside and len(value) > MAX_PNG:
-        raise ExperimentError(f"The picture inside the link has {len(value)} characters; at most {MAX_PNG} are taken.")
-    hashed = isinstance(value, str) and re.fullmatch(r"sha256:[0-9a-f]{64}", value, re.ASCII)
-    if not (inside or hashed or (named and int(value[5:]) < SEED_END)):
-        raise _refuse(field, value)
-    return value
-
-
-def _seeds(field: Field, value: Any) -> tuple[int, ...]:
-    if isinstance(value, str):
-        value = parse_seeds(value)
-    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
-        raise _refuse(field, value)
-    seeds = tuple(value)
-    if not field.minimum <= len(seeds) <= field.maximum:
-        raise ExperimentError(f"{field.label}: {field.help}; got {len(seeds)}.")
-    if any(type(seed) is not int or not 0 <= seed < SEED_END for seed in seeds) or len(set(seeds)) < len(seeds):
-        raise _refuse(field, seeds)
-    return seeds
-
-
-FIELDS: dict[str, Field] = {
-    "model": Field("Model", "the name of a model: letters, digits, dots and dashes, at most 100", _name, "faces"),
-    "picture": Field("Picture", "face:SEED, png: with a small picture in base64url, or sha256: of a larger one", _picture, "face:17"),
-    "revision": Field("Weights revision", "12 hex digits, or nothing for the weights at hand", _revision, ""),
-    "n": Field("Noise steps n", "a whole number of steps from 0 (untouched) to 1000 (all)", _whole, 250, 0, MAX_N),
-    "seeds": Field("Seeds", f"1 to {MAX_SEEDS} different whole numbers up to 2147483647, as 0-15 or 0,3,7", _seeds, tuple(range(16)), 1, MAX_SEEDS),
-    "steps": Field("Denoising steps", f"a whole number of network calls from 1 to {MAX_STEPS}", _whole, 20, 1, MAX_STEPS),
-    "eta": Field("eta", "a number from 0 (deterministic) to 1 (ancestral, fresh noise in every step)", _real, 0.0, 0, 1),
-    "solver": Field("Solver", f"one of {', '.join(SOLVERS)}", _word, "ddim", choices=SOLVERS),
-    "spacing": Field("Step spacing", f"one of {', '.join(SPACINGS)}", _word, "trailing", choices=SPACINGS),
-    "start": Field("Start", "picture (n steps of noise on the picture) or noise (pure Gaussian noise alone)", _word, "picture", choices=STARTS),
-}
-
-
-def parse_seeds(text: str) -> tuple[int, ...]:
-    """Seeds from their written form: "0-15", "0,3,7" or a mixture; the order is kept.
-
-    Raises:
-        ExperimentError: not of that form, a range that runs backwards, or more seeds than an experiment takes.
-    """
-    seeds: list[int] = []
-    for part in text.replace(" ", "").split(","):
-        found = re.fullmatch(r"([0-9]{1,10})(?:-([0-9]{1,10}))?", part, re.ASCII)
-        first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
-        if first > last:
-            raise ExperimentError(f"Seeds are written like 0-15 or 0,3,7, not {text[:40]!r}.")
-        if len(seeds) + last - first + 1 > MAX_SEEDS:  # before a range of a billion is laid out
-            raise ExperimentError(f"At most {MAX_SEEDS} seeds are taken; {text[:40]!r} names more.")
-        seeds += range(first, last + 1)
-    return tuple(seeds)
-
-
-def format_seeds(seeds: Iterable[int]) -> str:
-    """The written form of seeds, runs joined: (0, 1, 2, 7) → "0-2,7"."""
-    runs: list[list[int]] = []
-    for seed in seeds:
-        if runs and seed == runs[-1][1] + 1:
-            runs[-1][1] = seed
-        else:
-            runs.append([seed, seed])
-    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
+MAX_TILES = 1024  # levels x seeds of a curve
 
 
 def picture_from_png(data: bytes) -> str:
@@ -189,8 +46,7 @@ class Experiment:
 
     def to_query(self) -> str:
         """The experiment as a query string, "v=1&kind=…&…", that `experiment_from_query` reads back."""
-        values = {name: format_seeds(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
-        pairs = [(name, f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)) for name, value in values.items()]
+        pairs = [(name, FIELDS[name].write(value)) for name, value in asdict(self).items()]
         return urlencode([("v", VERSION), ("kind", self.kind), *((name, text) for name, text in pairs if text)], safe=":,/")
 
 
@@ -217,11 +73,60 @@ class RoundTrip(Experiment):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.eta > 0 and self.solver != "ddim":
-            raise ExperimentError(f"The solver {self.solver} is deterministic: it takes eta = 0, not {self.eta:g}.")
+        _check_solver(self)
 
 
-KINDS: dict[str, type[Experiment]] = {cls.kind: cls for cls in (RoundTrip,)}
+@dataclass(frozen=True)
+class Curve(Experiment):
+    """Point of no return: one picture, a grid of levels n x seeds, and what each x_n still knows and leads back to.
+
+    Raises:
+        ExperimentError: a field is out of its bounds, levels x seeds is above MAX_TILES, or eta > 0 is asked of a deterministic solver.
+    """
+
+    kind: ClassVar[str] = "curve"
+
+    model: str = FIELDS["model"].default
+    picture: str = FIELDS["picture"].default
+    levels: tuple[int, ...] = FIELDS["levels"].default
+    seeds: tuple[int, ...] = (0, 1, 2, 3)
+    steps: int = FIELDS["steps"].default
+    eta: float = FIELDS["eta"].default
+    solver: str = FIELDS["solver"].default
+    spacing: str = FIELDS["spacing"].default
+    revision: str = FIELDS["revision"].default
+
+    def __post_init__(self):
+        super().__post_init__()
+        _check_solver(self)
+        if (tiles := len(self.levels) * len(self.seeds)) > MAX_TILES:
+            raise ExperimentError(f"{len(self.levels)} levels times {len(self.seeds)} seeds are {tiles} pictures; at most {MAX_TILES} are taken.")
+
+
+@dataclass(frozen=True)
+class Belief(Experiment):
+    """What could it have been: the exact posterior over a line-up given one x_n, beside the network's own guess.
+
+    Raises:
+        ExperimentError: a field is out of its bounds (see FIELDS).
+    """
+
+    kind: ClassVar[str] = "belief"
+
+    model: str = FIELDS["model"].default
+    picture: str = FIELDS["picture"].default
+    n: int = FIELDS["n"].default
+    seed: int = FIELDS["seed"].default
+    line_up: str = FIELDS["line_up"].default
+    revision: str = FIELDS["revision"].default
+
+
+def _check_solver(experiment: Any) -> None:
+    if experiment.eta > 0 and experiment.solver != "ddim":
+        raise ExperimentError(f"The solver {experiment.solver} is deterministic: it takes eta = 0, not {experiment.eta:g}.")
+
+
+KINDS: dict[str, type[Experiment]] = {cls.kind: cls for cls in (RoundTrip, Curve, Belief)}
 
 
 def experiment_from_query(query: str) -> Experiment:

@@ -22,7 +22,7 @@ from diffdemo.errors import DiffdemoError, ModelError
 from diffdemo.schedule import Levels, Schedule
 
 WEIGHTS = Path(__file__).parent / "weights"
-BUNDLED = ("faces",)
+BUNDLED = ("faces", "digits")
 KEPT = 3  # models held in memory at most
 _PIPELINES = ("DDPMPipeline", "DDIMPipeline")
 _DTYPES = ("float32", "float64", "bfloat16", "float16")

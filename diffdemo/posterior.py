@@ -13,6 +13,7 @@ References:
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -122,3 +123,25 @@ def norm_p_value(eps: Tensor) -> Tensor:
 
 def _power(eps: Tensor) -> Tensor:
     return eps.detach().cpu().double().square().flatten(1).sum(1)
+
+
+def top_variance(pictures: Tensor) -> float:
+    """Lambda, the largest eigenvalue of the covariance of pictures (N, C, H, W), all channels together."""
+    x = pictures.detach().cpu().flatten(1).double()
+    x = x - x.mean(0)
+    return float(torch.linalg.eigvalsh(x.T @ x / len(x))[-1])
+
+
+def speciation(schedule: Schedule, variance: float) -> float:
+    """The level n at which alpha_bar = 1 / Lambda, between whole levels linear in log alpha_bar: the estimate of when the reverse path
+    chooses between the main kinds of pictures.
+
+    Args:
+        schedule: the noise schedule.
+        variance: Lambda, as `top_variance` gives it.
+
+    References:
+        Biroli et al., 2024, Dynamical regimes of diffusion models, eq. for t_S (Lambda e^(-2 t_S) = 1), arXiv 2402.18491.
+    """
+    fall = -schedule.alpha_bar.log().numpy()
+    return float(np.interp(math.log(max(variance, 1.0)), fall, np.arange(len(fall))))

@@ -4,7 +4,8 @@ from dataclasses import FrozenInstanceError
 import pytest
 
 from diffdemo.errors import DiffdemoError, ExperimentError
-from diffdemo.experiment import FIELDS, MAX_SEEDS, RoundTrip, experiment_from_query, format_seeds, parse_seeds, picture_from_png, png_from_picture
+from diffdemo.experiment import Belief, Curve, RoundTrip, experiment_from_query, picture_from_png, png_from_picture
+from diffdemo.fields import FIELDS, MAX_SEEDS, format_levels, format_seeds, parse_levels, parse_pictures, parse_seeds
 
 GOLDEN = "v=1&kind=round-trip&model=faces&picture=face:17&n=250&seeds=0-15&steps=20&eta=0&solver=ddim&spacing=trailing&start=picture"
 
@@ -16,9 +17,23 @@ def test_the_query_of_version_1_is_written_and_read_for_ever():
     assert experiment_from_query("v=1&__theme=dark&n=7").n == 7
 
 
+CURVE = "v=1&kind=curve&model=faces&picture=face:17&levels=0:1000:50&seeds=0-3&steps=20&eta=0&solver=ddim&spacing=trailing"
+BELIEF = "v=1&kind=belief&model=digits&picture=digit:3&n=400&seed=5&line_up=digit:3,face:1"
+
+
+def test_queries_of_curves_and_beliefs_are_written_and_read_for_ever():
+    assert Curve().to_query() == CURVE
+    assert experiment_from_query(CURVE) == Curve()
+    belief = Belief("digits", "digit:3", 400, 5, "digit:3,face:1")
+    assert belief.to_query() == BELIEF
+    assert experiment_from_query(BELIEF) == belief
+
+
 @pytest.mark.parametrize(
     "experiment",
     [
+        Curve(levels=(0, 10, 500), seeds=(7,), eta=1.0, picture="digit:9999"),
+        Belief(n=0, line_up=""),
         RoundTrip(n=0, seeds=(3,), eta=1 / 3),
         RoundTrip(n=1000, seeds=(5, 4, 9, 10, 11), steps=1000, start="noise", revision="0123456789ab"),
         RoundTrip(picture=picture_from_png(bytes(range(256)) * 4), solver="dpm++2m", spacing="logsnr"),
@@ -71,6 +86,44 @@ def test_broken_and_hostile_links_get_one_sentence(query):
     with pytest.raises(DiffdemoError) as caught:
         experiment_from_query(query)
     assert len(str(caught.value)) < 250
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"levels": ()}, {"levels": (5, 5)}, {"levels": (9, 5)}, {"levels": (0, 1001)}, {"levels": range(65)}, {"levels": "0:1000:1"},
+        {"levels": "0-1000"},
+        {"levels": "0:1000:0"}, {"levels": "x"}, {"levels": None}, {"levels": 5}, {"levels": (True,)}, {"seeds": range(64)},
+        {"picture": "digit:10000"},
+        {"picture": "digit:-1"}, {"picture": "digit:007"}, {"eta": 0.5, "solver": "dpm++2m"},
+    ],
+)  # fmt: skip
+def test_impossible_curves_get_one_sentence(bad):
+    with pytest.raises(ExperimentError) as caught:
+        Curve(**bad)
+    assert len(str(caught.value)) < 250
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [{"line_up": "cat"}, {"line_up": "face:1,"}, {"line_up": ",".join(f"face:{i}" for i in range(17))}, {"line_up": "sha256:" + "0" * 64},
+     {"line_up": None}, {"line_up": "face:1" * 2000}, {"seed": -1}, {"seed": 2**31}, {"seed": "0-3"}, {"seed": math.nan}],
+)  # fmt: skip
+def test_impossible_beliefs_get_one_sentence(bad):
+    with pytest.raises(ExperimentError) as caught:
+        Belief(**bad)
+    assert len(str(caught.value)) < 250
+
+
+def test_levels_are_read_and_written():
+    assert parse_levels("0:100:50") == (0, 50, 100)
+    assert parse_levels("0, 7,1000") == (0, 7, 1000)
+    for levels in ((0, 50, 100), (0, 7, 1000), (3,), (3, 9)):
+        assert parse_levels(format_levels(levels)) == levels
+    assert parse_pictures("face:3-5,digit:7") == ("face:3", "face:4", "face:5", "digit:7")
+    for text in ("face:5-3", "face:0-99999999", "digit:9999-10001", "cat:1-2", ""):
+        with pytest.raises(ExperimentError):
+            parse_pictures(text)
 
 
 def test_seeds_are_read_and_written():

@@ -19,6 +19,8 @@ from diffdemo.posterior import (
     norm_p_value,
     posterior,
     posterior_mean,
+    speciation,
+    top_variance,
 )
 from diffdemo.schedule import Schedule
 
@@ -169,3 +171,52 @@ def test_shapes_that_do_not_fit_are_refused():
         posterior(LINEAR, LINE_UP[:1], 5, LINE_UP[:0])
     with pytest.raises(DiffdemoError, match="fit"):
         collide(LINEAR, LINE_UP[:2], LINE_UP[:1], noise([0, 1, 2], LINE_UP.shape[1:]), 5)
+
+
+@pytest.mark.parametrize("n", [1, 40, 300, 700, 1000])
+def test_fifty_digits_agree(n):
+    """A brute-force computation with mpmath, straight from Bayes' rule, on 6 pictures of 12 pixels."""
+    mpmath = pytest.importorskip("mpmath", reason="mpmath is a developer tool, see .ci/requirements.txt")
+    generator = torch.Generator().manual_seed(n)
+    line_up = torch.rand(6, 3, 2, 2, generator=generator) * 2 - 1
+    x_n = LINEAR.add_noise(line_up[2:3], noise([n], (3, 2, 2)), n)
+    with mpmath.workdps(50):
+        a = mpmath.mpf(float(LINEAR.alpha_bar[n]))
+        exponents = []
+        for candidate in line_up:
+            pairs = zip(x_n.flatten().tolist(), candidate.flatten().tolist(), strict=True)
+            exponents.append(-sum((mpmath.mpf(x) - mpmath.sqrt(a) * mpmath.mpf(c)) ** 2 for x, c in pairs) / (2 * (1 - a)))
+        total = sum(mpmath.exp(e) for e in exponents)
+        p = [mpmath.exp(e) / total for e in exponents]
+        bits = -sum(q * mpmath.log(q, 2) for q in p if q > 0)
+    found = posterior(LINEAR, x_n, n, line_up)
+    assert found[0].tolist() == pytest.approx([float(q) for q in p], rel=1e-9, abs=1e-15)
+    assert float(entropy_bits(found)[0]) == pytest.approx(float(bits), rel=1e-8, abs=1e-12)
+
+
+PROBABILITIES = {"faces": {200: 1.00, 300: 0.97, 400: 0.55, 500: 0.08, 700: 0.00}, "digits": {200: 0.99, 300: 0.97, 400: 0.79, 500: 0.23, 700: 0.00}}
+
+
+@pytest.mark.parametrize("name", PROBABILITIES)
+def test_the_exact_observer_knows_what_design_says_of_10_000_pictures(name):
+    """P(true) over 2,000 pictures; the rows of one level at a time, so that memory stays small."""
+    from diffdemo.line_ups import line_up
+
+    candidates = line_up(name).pictures
+    rows = torch.arange(2000)
+    eps = noise(range(2000), candidates.shape[1:])
+    for n, expected in PROBABILITIES[name].items():
+        p = posterior(LINEAR, LINEAR.add_noise(candidates[rows], eps, n), n, candidates)
+        assert float(p[rows, rows].mean()) == pytest.approx(expected, abs=0.04)
+        assert float((p.sum(1) - 1).abs().max()) < 1e-9
+
+
+def test_speciation_is_where_alpha_bar_is_one_over_the_largest_variance():
+    variance = top_variance(LINE_UP)
+    x = LINE_UP.flatten(1).double()
+    assert variance == pytest.approx(float(np.linalg.eigvalsh(np.cov(x.numpy().T, bias=True))[-1]), rel=1e-9)
+    assert top_variance(3 * LINE_UP) == pytest.approx(9 * variance, rel=1e-6)
+    n = speciation(LINEAR, variance)
+    assert LINEAR.alpha_bar[math.floor(n)] >= 1 / variance >= LINEAR.alpha_bar[math.ceil(n)]
+    assert speciation(LINEAR, 21.6) == pytest.approx(550, abs=1)  # papers: faces, Lambda 21.6
+    assert speciation(LINEAR, 0.5) == 0

@@ -1,0 +1,246 @@
+"""The one table of the experiments' fields: what each is called, its bounds, how any value is checked and how it is written in a link."""
+
+import itertools
+import math
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from diffdemo.errors import ExperimentError
+from diffdemo.terms import DIGITS, MAX_STEPS, SEED_END, SOLVERS, SPACINGS, STARTS
+
+MAX_PNG = 1600  # characters of a picture inside a link
+MAX_SEEDS = 64
+MAX_N = 1000
+MAX_LEVELS = 64
+MAX_CANDIDATES = 16
+MAX_PICTURES = 1000  # of a command at once
+MAX_LINE_UP = 6000  # characters of a line-up's pictures in a link
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of the experiments.
+
+    Attributes:
+        label: what the page calls it.
+        help: one line with the unit and the bounds.
+        check: any value → the value an experiment holds; raises ExperimentError.
+        default: what the page starts with.
+        minimum, maximum: bounds of numbers and of lengths.
+        choices: the words allowed.
+        write: the value → its text in a link.
+    """
+
+    label: str
+    help: str
+    check: Callable[["Field", Any], Any]
+    default: Any
+    minimum: float = 0
+    maximum: float = 0
+    choices: tuple[str, ...] = ()
+    write: Callable[[Any], str] = str
+
+    def accept(self, value: Any) -> Any:
+        """The value as an experiment holds it.
+
+        Raises:
+            ExperimentError: it is of the wrong kind or out of bounds.
+        """
+        return self.check(self, value)
+
+
+def _refuse(field: Field, value: Any) -> ExperimentError:
+    shown = repr(value) if len(repr(value)) <= 40 else repr(value)[:40] + "…"
+    return ExperimentError(f"{field.label} cannot be {shown}: {field.help}.")
+
+
+def _whole(field: Field, value: Any) -> int:
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,10}", value, re.ASCII):
+        value = int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if type(value) is not int or not field.minimum <= value <= field.maximum:
+        raise _refuse(field, value)
+    return value
+
+
+def _real(field: Field, value: Any) -> float:
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,10}(\.[0-9]{1,20})?(e-?[0-9]{1,3})?", value, re.ASCII):
+        value = float(value)
+    if type(value) not in (int, float) or not math.isfinite(value) or not field.minimum <= value <= field.maximum:
+        raise _refuse(field, value)
+    return float(value)
+
+
+def _short(value: float) -> str:
+    """The shortest text that is read back as the same number."""
+    return f"{value:g}" if float(f"{value:g}") == value else str(value)
+
+
+def _word(field: Field, value: Any) -> str:
+    if not isinstance(value, str) or value not in field.choices:
+        raise _refuse(field, value)
+    return value
+
+
+def _name(field: Field, value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"\w[\w.-]{0,99}", value, re.ASCII):
+        raise _refuse(field, value)
+    return value
+
+
+def _revision(field: Field, value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"([0-9a-f]{12})?", value, re.ASCII):
+        raise _refuse(field, value)
+    return value
+
+
+def _picture(field: Field, value: Any) -> str:
+    named = isinstance(value, str) and re.fullmatch(r"(face|digit):(0|[1-9][0-9]{0,9})", value, re.ASCII)
+    inside = isinstance(value, str) and re.fullmatch(r"png:[A-Za-z0-9_-]+", value, re.ASCII)
+    if inside and len(value) > MAX_PNG:
+        raise ExperimentError(f"The picture inside the link has {len(value)} characters; at most {MAX_PNG} are taken.")
+    hashed = isinstance(value, str) and re.fullmatch(r"sha256:[0-9a-f]{64}", value, re.ASCII)
+    if not (inside or hashed or (named and int(named[2]) < (SEED_END if named[1] == "face" else DIGITS))):
+        raise _refuse(field, value)
+    return value
+
+
+def _line_up(field: Field, value: Any) -> str:
+    """Nothing for the model's own line-up, else pictures joined by commas, each checked as a picture."""
+    if not isinstance(value, str) or len(value) > MAX_LINE_UP:
+        raise _refuse(field, value)
+    pictures = value.split(",") if value else []
+    if len(pictures) > field.maximum or any(_picture(field, picture).startswith("sha256:") for picture in pictures):
+        raise _refuse(field, value)
+    return value
+
+
+def _numbers(field: Field, value: Any, end: int) -> tuple[int, ...]:
+    """Between minimum and maximum different whole numbers from 0 to end - 1."""
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        raise _refuse(field, value)
+    numbers = tuple(value)
+    if not field.minimum <= len(numbers) <= field.maximum:
+        raise ExperimentError(f"{field.label}: {field.help}; got {len(numbers)}.")
+    if any(type(number) is not int or not 0 <= number < end for number in numbers) or len(set(numbers)) < len(numbers):
+        raise _refuse(field, numbers)
+    return numbers
+
+
+def _seeds(field: Field, value: Any) -> tuple[int, ...]:
+    return _numbers(field, parse_seeds(value) if isinstance(value, str) else value, SEED_END)
+
+
+def _levels(field: Field, value: Any) -> tuple[int, ...]:
+    levels = _numbers(field, parse_levels(value) if isinstance(value, str) else value, MAX_N + 1)
+    if list(levels) != sorted(levels):
+        raise _refuse(field, levels)
+    return levels
+
+
+def parse_pictures(text: str) -> tuple[str, ...]:
+    """Names of pictures from their written form, as "face:900000-900015" or "digit:3,digit:7".
+
+    Raises:
+        ExperimentError: not of that form, or more than MAX_PICTURES.
+    """
+    names: list[str] = []
+    for part in text.split(","):
+        found = re.fullmatch(r"(face|digit):([0-9]{1,10})-([0-9]{1,10})", part.strip(), re.ASCII)
+        first, last = (int(found[2]), int(found[3])) if found else (0, 0)
+        if first > last or len(names) + last - first >= MAX_PICTURES:
+            raise ExperimentError(f"Pictures are written like face:0-15 or digit:3,digit:7, at most {MAX_PICTURES}, not {part[:40]!r}.")
+        names += [f"{found[1]}:{index}" for index in range(first, last + 1)] if found else [part.strip()]
+    return tuple(FIELDS["picture"].accept(name) for name in names)
+
+
+def parse_levels(text: str) -> tuple[int, ...]:
+    """Levels from their written form: "0:1000:50" (first, last, distance) or "0,100,250".
+
+    Raises:
+        ExperimentError: not of that form, or more levels than an experiment takes.
+    """
+    if found := re.fullmatch(r"([0-9]{1,4}):([0-9]{1,4}):([1-9][0-9]{0,3})", text.strip(), re.ASCII):
+        levels = range(int(found[1]), int(found[2]) + 1, int(found[3]))
+    elif re.fullmatch(r"[0-9]{1,4}(,[0-9]{1,4})*", text.replace(" ", ""), re.ASCII):
+        levels = [int(part) for part in text.replace(" ", "").split(",")]
+    else:
+        raise ExperimentError(f"Levels are written like 0:1000:50 or 0,100,250, not {text[:40]!r}.")
+    if len(levels) > MAX_LEVELS:
+        raise ExperimentError(f"At most {MAX_LEVELS} levels are taken; {text[:40]!r} names {len(levels)}.")
+    return tuple(levels)
+
+
+def format_levels(levels: Sequence[int]) -> str:
+    """The written form of levels: (0, 50, 100) → "0:100:50", others with commas."""
+    distances = {after - before for before, after in itertools.pairwise(levels)}
+    if len(levels) > 2 and len(distances) == 1:
+        return f"{levels[0]}:{levels[-1]}:{distances.pop()}"
+    return ",".join(str(level) for level in levels)
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """Seeds from their written form: "0-15", "0,3,7" or a mixture; the order is kept.
+
+    Raises:
+        ExperimentError: not of that form, a range that runs backwards, or more seeds than an experiment takes.
+    """
+    seeds: list[int] = []
+    for part in text.replace(" ", "").split(","):
+        found = re.fullmatch(r"([0-9]{1,10})(?:-([0-9]{1,10}))?", part, re.ASCII)
+        first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
+        if first > last:
+            raise ExperimentError(f"Seeds are written like 0-15 or 0,3,7, not {text[:40]!r}.")
+        if len(seeds) + last - first + 1 > MAX_SEEDS:  # before a range of a billion is laid out
+            raise ExperimentError(f"At most {MAX_SEEDS} seeds are taken; {text[:40]!r} names more.")
+        seeds += range(first, last + 1)
+    return tuple(seeds)
+
+
+def format_seeds(seeds: Iterable[int]) -> str:
+    """The written form of seeds, runs joined: (0, 1, 2, 7) → "0-2,7"."""
+    runs: list[list[int]] = []
+    for seed in seeds:
+        if runs and seed == runs[-1][1] + 1:
+            runs[-1][1] = seed
+        else:
+            runs.append([seed, seed])
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
+
+
+FIELDS: dict[str, Field] = {
+    "model": Field("Model", "the name of a model: letters, digits, dots and dashes, at most 100", _name, "faces"),
+    "picture": Field(
+        "Picture", "face:SEED, digit:INDEX up to 9999, png: with a small picture in base64url, or sha256: of a larger one", _picture, "face:17"
+    ),
+    "revision": Field("Weights revision", "12 hex digits, or nothing for the weights at hand", _revision, ""),
+    "n": Field("Noise steps n", "a whole number of steps from 0 (untouched) to 1000 (all)", _whole, 250, 0, MAX_N),
+    "seeds": Field(
+        "Seeds",
+        f"1 to {MAX_SEEDS} different whole numbers up to {SEED_END - 1}, as 0-15 or 0,3,7",
+        _seeds,
+        tuple(range(16)),
+        1,
+        MAX_SEEDS,
+        write=format_seeds,
+    ),
+    "seed": Field("Seed", f"a whole number from 0 to {SEED_END - 1}", _whole, 0, 0, SEED_END - 1),
+    "levels": Field(
+        "Levels of n",
+        f"1 to {MAX_LEVELS} rising numbers of noise steps from 0 to 1000, as 0:1000:50 or 0,100,250",
+        _levels,
+        tuple(range(0, 1001, 50)),
+        1,
+        MAX_LEVELS,
+        write=format_levels,
+    ),
+    "line_up": Field("Line-up", f"nothing for the model's own, or up to {MAX_CANDIDATES} pictures joined by commas", _line_up, "", 0, MAX_CANDIDATES),
+    "steps": Field("Denoising steps", f"a whole number of network calls from 1 to {MAX_STEPS}", _whole, 20, 1, MAX_STEPS),
+    "eta": Field("eta", "a number from 0 (deterministic) to 1 (ancestral, fresh noise in every step)", _real, 0.0, 0, 1, write=_short),
+    "solver": Field("Solver", f"one of {', '.join(SOLVERS)}", _word, "ddim", choices=SOLVERS),
+    "spacing": Field("Step spacing", f"one of {', '.join(SPACINGS)}", _word, "trailing", choices=SPACINGS),
+    "start": Field("Start", "picture (n steps of noise on the picture) or noise (pure Gaussian noise alone)", _word, "picture", choices=STARTS),
+}
