@@ -9,7 +9,7 @@ from diffdemo.errors import DiffdemoError
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """The flags."""
     parser = argparse.ArgumentParser(description="diffdemo: what noise does in a diffusion model.")
-    parser.add_argument("--model", default="faces", help="a bundled model (faces) or a local diffusers folder")
+    parser.add_argument("--model", default="faces", help="shown first: a bundled model (faces, digits) or a local diffusers folder")
     parser.add_argument("--device", help="cpu, cuda, mps (default: the best there is)")
     parser.add_argument("--server-name", help="address to listen on (default: GRADIO_SERVER_NAME, else 127.0.0.1)")
     parser.add_argument("--port", type=int, help="port (default: GRADIO_SERVER_PORT, else the first free one from 7860)")

@@ -1,18 +1,23 @@
-"""Put the page together: header, tabs, endpoints, theme and launch settings."""
+"""Put the page together: header, model switch, rail, tabs, endpoints, theme and launch settings."""
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read by gradio when it is imported
 
 import gradio as gr
 
-from diffdemo.experiment import FIELDS, RoundTrip, format_seeds
-from diffdemo.lab import run
-from diffdemo.models import Model, load_model
-from diffdemo.ui import handlers, views
-from diffdemo.ui.there_and_back import LANE, ThereAndBack
-from diffdemo.ui.widgets import STATIC, told
+from diffdemo import lab
+from diffdemo.models import BUNDLED, load_model
+from diffdemo.ui import endpoints, handlers, views
+from diffdemo.ui.could_have_been import CouldHaveBeen
+from diffdemo.ui.handlers import Models
+from diffdemo.ui.no_return import NoReturn
+from diffdemo.ui.rail import QUIET, Rail, default_trip
+from diffdemo.ui.tab import Tab
+from diffdemo.ui.there_and_back import ThereAndBack
+from diffdemo.ui.widgets import STATIC, RawRadio, told
 
 TITLE = "diffdemo: what noise does in a diffusion model"
 HEADER = """
@@ -21,44 +26,104 @@ HEADER = """
 <a href="https://discuss.huggingface.co/t/23593">a thread that asked how diffusion works</a>, with a real model, on this machine.</p>
 """
 QUEUE = 24  # runs that may wait
+LANE = {"concurrency_id": "model", "concurrency_limit": 1}
 
 
 def build_demo(name: str = "faces", device: str | None = None) -> gr.Blocks:
-    """The page for one model, with its queue set up and a finished result on it.
+    """The page for a model and the bundled ones, with its queue set up and a finished result on it.
 
     Args:
-        name: a bundled name, or a local diffusers folder.
+        name: the model shown first: a bundled name, or a local diffusers folder.
         device: a torch device name; None chooses.
 
     Raises:
         ModelError: the model cannot be loaded.
     """
-    model = load_model(name, device)
+    first = load_model(name, device)
+    models = Models(first, *(load_model(other, device) for other in BUNDLED if other != first.name))
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, 3600)) as demo:
-        gr.HTML(HEADER, elem_id="header")
-        with gr.Tabs(), gr.Tab("There and back"):
-            ThereAndBack(model, handlers.opening(model))
-        gr.api(told(round_trip, model), api_name="round_trip", **LANE)
+        Page(models)
+        endpoints.publish(first, LANE)
     return demo.queue(max_size=QUEUE, default_concurrency_limit=1, api_open=False)
 
 
-def round_trip(
-    loaded: Model,
-    model: str = FIELDS["model"].default,
-    picture: str = FIELDS["picture"].default,
-    n: int = FIELDS["n"].default,
-    seeds: str = format_seeds(FIELDS["seeds"].default),
-    steps: int = FIELDS["steps"].default,
-    eta: float = FIELDS["eta"].default,
-    solver: str = FIELDS["solver"].default,
-    spacing: str = FIELDS["spacing"].default,
-    start: str = FIELDS["start"].default,
-) -> dict[str, Any]:
-    """Add n steps of noise to a picture with each seed, denoise, and tell what came back.
+class Page:
+    """Rail and tabs, and what connects them: one run at a time, of the open tab.
 
-    Returns the sentence, the experiment as a query string, came_back, rmse and kept by seed, and all pictures as PNG data URIs.
+    Args:
+        models: those the page can switch between.
     """
-    return views.as_json(run(RoundTrip(model, picture, n, seeds, steps, eta, solver, spacing, start), loaded))
+
+    def __init__(self, models: Models):
+        trip = default_trip(models)
+        self.models = models
+        self.curve, self.belief = NoReturn(), CouldHaveBeen()
+        self.tabs: list[Tab] = [ThereAndBack(_opening(models, trip)), self.curve, self.belief]
+        with gr.Row(elem_id="top"):
+            gr.HTML(HEADER, elem_id="header")
+            names = list(models.by_name)
+            switch = RawRadio(label="Model", choices=names, value=names[0], elem_id="model", min_width=160)
+        self.rail = Rail(models, switch)
+        with gr.Row(elem_id="page"):
+            with gr.Column(elem_id="rail", scale=0):
+                self.rail.layout(trip)
+            with gr.Column(elem_id="main"), gr.Tabs():
+                places = [self._tab(tab) for tab in self.tabs]
+        self.open = gr.State(0)
+        self._wire(places)
+
+    def _tab(self, tab: Tab) -> gr.Tab:
+        with gr.Tab(tab.title, render_children=True) as place:
+            tab.layout()
+        return place
+
+    def _wire(self, places: list[gr.Tab]) -> None:
+        rail, outputs, collected = self.rail, [widget for tab in self.tabs for widget in tab.outputs], self.belief.collected
+        inputs, sentences = [*rail.inputs, collected], [tab.sentence for tab in self.tabs]
+        run = {"fn": told(self._run), "inputs": [self.open, *inputs], "outputs": outputs, **QUIET, **LANE}
+        refresh = {**run, "fn": told(self._refresh), "inputs": [self.open, *sentences, *inputs]}
+        runs = [rail.run.click(trigger_mode="always_last", **run), rail.n.release(trigger_mode="always_last", **refresh)]
+        chosen = [
+            *rail.wire([self.curve.shown]),
+            self.belief.add.click(told(handlers.collect), [collected, rail.portrait], collected, queue=False, **QUIET),
+            self.belief.clear.click(lambda: [], None, collected, queue=False, **QUIET),
+        ]
+        rail.switch.input(lambda: [], None, collected, queue=False, **QUIET)
+        runs += [event.success(**refresh) for event in chosen]
+        for number, (tab, place) in enumerate(zip(self.tabs, places, strict=True)):
+            opened = place.select(lambda number=number: number, None, self.open, queue=False, **QUIET)
+            arrive = told(self._arrive, tab)
+            runs.append(opened.success(arrive, [tab.sentence, *inputs], tab.outputs, **QUIET, **LANE))
+        rail.stop.click(_stopped, sentences, sentences, cancels=runs, queue=False, **QUIET)
+
+    def _run(self, number: int, *values: Any) -> Iterator[tuple]:
+        yield from self._placed(number, self.tabs[number].run(self.models, values))
+
+    def _refresh(self, number: int, *values: Any) -> Iterator[tuple]:
+        sentences, values = values[: len(self.tabs)], values[len(self.tabs) :]
+        yield from self._placed(number, self.tabs[number].arrive(self.models, sentences[number], values))
+
+    def _placed(self, number: int, shown: Iterator[tuple]) -> Iterator[tuple]:
+        """What a tab shows, in its place among the outputs of all tabs."""
+        before, after = [gr.skip()] * 2 * number, [gr.skip()] * 2 * (len(self.tabs) - number - 1)
+        for sentence, found in shown:
+            yield (*before, sentence, found, *after)
+
+    def _arrive(self, tab: Tab, sentence: Any, *values: Any) -> Iterator[tuple]:
+        yield from tab.arrive(self.models, sentence, values)
+
+
+def _opening(models: Models, trip: Any) -> tuple[dict, dict]:
+    """The finished result the page opens with."""
+    sentence, found = ThereAndBack().finished(lab.run(trip, models.first))
+    return {**sentence, "query": trip.to_query()}, found
+
+
+def _stopped(*sentences: Any) -> list[Any]:
+    found = [views.stopped(sentence) for sentence in sentences]
+    if not any(found):
+        gr.Info("Nothing was running.")
+    return [new or gr.skip() for new in found]
 
 
 def launch_options() -> dict[str, Any]:

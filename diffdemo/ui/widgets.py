@@ -16,7 +16,7 @@ from PIL import Image
 
 from diffdemo import images
 from diffdemo.errors import DiffdemoError, PictureError
-from diffdemo.experiment import FIELDS
+from diffdemo.fields import FIELDS
 
 STATIC = Path(__file__).parent / "static"
 
@@ -47,34 +47,30 @@ def told(handler: Callable, *bound: Any) -> Callable:
     return wrapped
 
 
+def _as_sent(_: Any, payload: Any) -> Any:
+    """The value as it was sent; the experiment checks it."""
+    return payload
+
+
 class RawSlider(gr.Slider):
     """A slider whose value reaches the experiment as it was sent."""
 
     is_template = True
-
-    def preprocess(self, payload: Any) -> Any:
-        """The value as it was sent; the experiment checks it."""
-        return payload
+    preprocess = _as_sent
 
 
 class RawNumber(gr.Number):
     """A number box whose value reaches the experiment as it was sent."""
 
     is_template = True
-
-    def preprocess(self, payload: Any) -> Any:
-        """The value as it was sent; the experiment checks it."""
-        return payload
+    preprocess = _as_sent
 
 
 class RawRadio(gr.Radio):
     """A choice whose value reaches the experiment as it was sent."""
 
     is_template = True
-
-    def preprocess(self, payload: Any) -> Any:
-        """The value as it was sent; the experiment checks it."""
-        return payload
+    preprocess = _as_sent
 
 
 class Upload(gr.Image):
@@ -116,8 +112,7 @@ def html(script: str, template: str, style: str, value: Any, **options: Any) -> 
     return gr.HTML(
         value,
         html_template=template,
-        js_on_load=(STATIC / f"{script}.js").read_text(),
+        js_on_load="".join((STATIC / f"{part}.js").read_text() for part in ("dom", script)),
         css_template=(STATIC / f"{style}.css").read_text(),
-        elem_id=script,
-        **options,
+        **{"elem_id": script, **options},
     )

@@ -1,29 +1,9 @@
 """The page in headless Chromium: what a visitor does with mouse, touch-sized screen and keyboard."""
 
-import os
-import shutil
-
 import pytest
+from chromium import WAIT, expect, in_browser
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-try:
-    from playwright.sync_api import expect, sync_playwright
-except ImportError:
-    sync_playwright = None
-
-missing = "no Chromium" if not CHROMIUM else "no playwright" if sync_playwright is None else ""
-if missing and os.environ.get("DIFFDEMO_NEEDS_BROWSER"):
-    pytest.fail(f"The browser tests must run here, but there is {missing}.", pytrace=False)
-pytestmark = [pytest.mark.browser, pytest.mark.skipif(bool(missing), reason=f"browser tests need Chromium and playwright: {missing}")]
-WAIT = 60_000  # a limit on two busy cores, not a measure
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as play:
-        started = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"])
-        yield started
-        started.close()
+pytestmark = in_browser
 
 
 @pytest.fixture
@@ -45,8 +25,12 @@ def pictures(page, kind):
     return page.eval_on_selector_all(f"#map .tile.{kind} image", "nodes => nodes.map(n => n.getAttribute('href'))")
 
 
-def sentence(page):
-    return page.locator("#sentence .text")
+def sentence(page, tab="round-trip"):
+    return page.locator(f"#{tab}-sentence .text")
+
+
+def open_tab(page, title):
+    page.locator("[role=tablist] button, .overflow-dropdown button").filter(has_text=title).click()
 
 
 def set_number(page, selector, value):
@@ -101,7 +85,7 @@ def test_stop_stops(page):
     set_number(page, "#count", 64)
     set_number(page, "#dial", 1000)
     page.click("#run")
-    expect(page.locator("#sentence .note")).to_contain_text("Step ")
+    expect(page.locator("#round-trip-sentence .note")).to_contain_text("Step ")
     page.click("#stop")
     expect(sentence(page)).to_contain_text("Stopped after step")
     held = pictures(page, "reconstruction")
@@ -141,12 +125,104 @@ def test_a_picture_of_ones_own_can_be_uploaded(page, tmp_path):
     expect(sentence(page)).to_contain_text("Of 2 noises", timeout=WAIT)
 
 
+def test_point_of_no_return_draws_a_chart_and_a_level_sets_the_dial(page):
+    open_tab(page, "Point of no return")
+    said = sentence(page, "curve")
+    expect(said).to_contain_text("bits that single this picture out", timeout=WAIT)
+    assert page.locator("#chart polyline").count() == 3
+    assert page.locator("#chart .tile").count() == 21 * 4
+    assert page.locator("#chart .tile.back, #chart .tile.changed").count() == 21 * 4
+    expect(page.locator("#chart text.now")).to_have_text("dial 250")
+    page.locator("#chart .hit[data-k='12']").click()
+    expect(page.locator("#dial input[type=number]")).to_have_value("600")
+    expect(page.locator("#readouts dd").first).to_have_text("0.600")
+    expect(page.locator("#chart .level h3")).to_have_text("At n = 600")
+    assert page.locator("#chart .level figure").count() == 4
+    page.locator("#chart .hit[data-k='12']").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#dial input[type=number]")).to_have_value("650")
+    assert page.locator("#chart .numbers tbody tr").count() == 21
+    open_tab(page, "There and back")
+    expect(sentence(page)).to_contain_text("Of 16 noises of 650 steps", timeout=WAIT)
+    open_tab(page, "Point of no return")
+    expect(said).to_contain_text("bits that single this picture out")
+
+
+def test_what_could_it_have_been_flips_through_the_levels(page):
+    open_tab(page, "What could it have been?")
+    expect(sentence(page, "belief")).to_contain_text("After 250 steps of noise", timeout=WAIT)
+    expect(page.locator("#belief output")).to_have_text("n = 250")
+    assert page.locator("#belief .row").count() == 6
+    assert page.locator("#belief dt").count() == 14
+    page.locator("#belief input[type=range]").focus()
+    page.keyboard.press("End")
+    expect(page.locator("#belief output")).to_have_text("n = 1000")
+    expect(page.locator("#belief .said")).to_contain_text("13.3 of 13.3 bits missing")
+    page.click("#belief .play")
+    expect(page.locator("#belief output")).to_have_text("n = 0", timeout=WAIT)
+    expect(page.locator("#belief output")).to_have_text("n = 1000", timeout=WAIT)
+    expect(page.locator("#belief .play")).to_contain_text("Play")
+    set_number(page, "#dial", 400)
+    page.click("#run")
+    expect(sentence(page, "belief")).to_contain_text("After 400 steps of noise", timeout=WAIT)
+
+
+def test_a_line_up_of_ones_own_replaces_the_10_000(page):
+    open_tab(page, "What could it have been?")
+    expect(sentence(page, "belief")).to_contain_text("among 10,000", timeout=WAIT)
+    page.get_by_text("A line-up of your own").click()
+    page.click("#collect")
+    expect(page.locator("#collected img")).to_have_count(1, timeout=WAIT)
+    expect(sentence(page, "belief")).to_contain_text("among 1;", timeout=WAIT)
+    page.locator("#examples button").nth(3).click()
+    expect(sentence(page, "belief")).to_contain_text("among 2;", timeout=WAIT)
+    page.click("#clear")
+    expect(sentence(page, "belief")).to_contain_text("among 10,000", timeout=WAIT)
+
+
+def test_the_model_switch_brings_digits_to_the_open_tab_and_the_others(page):
+    set_number(page, "#count", 2)
+    page.get_by_role("radio", name="digits").check()
+    expect(sentence(page)).to_contain_text("still show the same digit", timeout=WAIT)
+    expect(page.locator("#portrait p")).to_contain_text("MNIST test set")
+    expect(page.locator("#another")).to_contain_text("digit")
+    open_tab(page, "What could it have been?")
+    expect(sentence(page, "belief")).to_contain_text("After 250 steps of noise", timeout=WAIT)
+    expect(page.locator("#belief dt")).to_have_text("class")
+    page.get_by_role("radio", name="faces").check()
+    expect(page.locator("#belief dt")).to_have_count(14, timeout=WAIT)
+
+
+def test_a_drawing_becomes_the_picture(page):
+    set_number(page, "#count", 2)
+    page.get_by_role("radio", name="digits").check()
+    expect(sentence(page)).to_contain_text("still show the same digit", timeout=WAIT)
+    page.get_by_text("Draw one").click()
+    board = page.locator("#pad canvas")
+    board.scroll_into_view_if_needed()
+    box = board.bounding_box()
+    page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.2 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.8 * box["height"], steps=8)
+    page.mouse.up()
+    page.click("#pad .use")
+    expect(page.locator("#portrait p")).to_contain_text("Your picture as the model sees it", timeout=WAIT)
+    expect(sentence(page)).to_contain_text("Of 2 noises", timeout=WAIT)
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1280])
 def test_nothing_scrolls_sideways(browser, address, width, theme):
     page = browser.new_page(viewport={"width": width, "height": 844})
     page.goto(f"{address}?__theme={theme}")
-    page.wait_for_selector("#map .tile")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert page.evaluate("document.querySelector('#map svg').getBoundingClientRect().right") <= width
+    for title, drawn in (
+        ("There and back", "#map svg"),
+        ("Point of no return", "#chart .plot svg"),
+        ("What could it have been?", "#belief .track svg"),
+    ):
+        page.wait_for_timeout(500)
+        open_tab(page, title)
+        page.wait_for_selector(drawn, timeout=WAIT)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate("selector => document.querySelector(selector).getBoundingClientRect().right", drawn) <= width
     page.close()

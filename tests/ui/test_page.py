@@ -39,8 +39,28 @@ def test_bad_requests_get_one_sentence_and_the_next_good_one_succeeds(client, op
     assert client.predict(n=0, seeds="0", steps=1, api_name="/round_trip")["came_back"] == [True]
 
 
-def test_only_the_named_endpoint_is_listed_and_the_queue_cannot_be_skipped(client, address):
-    assert list(client.view_api(return_format="dict")["named_endpoints"]) == ["/round_trip"]
+def test_the_curve_endpoint_tells_what_is_known_at_every_level(client):
+    found = client.predict(picture="digit:3", model="digits", levels="0,500,1000", seeds="0-1", steps=3, api_name="/curve")
+    assert found["levels"] == [0, 500, 1000]
+    assert found["came_back"][0] == [True, True]
+    assert found["bits_known"][0][0] == pytest.approx(found["bits"])
+    assert found["query"].startswith("v=1&kind=curve&model=digits&picture=digit:3&levels=0:1000:500&seeds=0-1&steps=3")
+    with pytest.raises(AppError, match="Levels of n"):
+        client.predict(levels="9,3", api_name="/curve")
+
+
+def test_the_belief_endpoint_names_candidates(client):
+    found = client.predict(n=200, seed=4, api_name="/belief")
+    assert found["top"][0] == {"picture": "face:17", "probability": pytest.approx(1, abs=1e-3), "own": True}
+    assert found["count"] == 10_000
+    assert sum(v["probability"] for v in found["marginals"]["hat"]) == pytest.approx(1)
+    assert found["posterior_mean"].startswith("data:image/png;base64,")
+    with pytest.raises(AppError, match="Line-up"):
+        client.predict(line_up="../x", api_name="/belief")
+
+
+def test_only_the_named_endpoints_are_listed_and_the_queue_cannot_be_skipped(client, address):
+    assert list(client.view_api(return_format="dict")["named_endpoints"]) == ["/round_trip", "/curve", "/belief"]
     body = json.dumps({"data": ["faces", "face:17", 0, "0", 1, 0, "ddim", "trailing", "picture"]}).encode()
     request = urllib.request.Request(f"{address}gradio_api/run/round_trip", body, {"Content-Type": "application/json"})
     with pytest.raises(urllib.error.HTTPError) as caught:

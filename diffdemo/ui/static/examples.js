@@ -1,14 +1,12 @@
 // A strip of pictures to start from. props.value = [{picture, src, alt}]; choosing one triggers 'select' with its index.
 const row = element.querySelector('.examples');
-const isPng = s => typeof s === 'string' && /^data:image\/png;base64,[A-Za-z0-9+\/=]+$/.test(s);
 const draw = () => {
   row.replaceChildren();
   (Array.isArray(props.value) ? props.value : []).forEach((entry, index) => {
     if (!isPng(entry.src)) return;
-    const button = document.createElement('button'), image = document.createElement('img');
+    const button = tag('button', '', row);
     button.type = 'button'; button.dataset.index = index; button.setAttribute('aria-label', 'Use ' + entry.alt);
-    image.src = entry.src; image.alt = '';
-    button.append(image); row.append(button);
+    picture(entry.src, '', button);
   });
 };
 row.addEventListener('click', event => {

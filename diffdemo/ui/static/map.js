@@ -1,24 +1,9 @@
 // The map: one picture fans out to its noisy versions x_n, and each x_n leads to its reconstruction.
 // props.value is data only (see ui/views.py); everything is built with setAttribute and textContent.
-const NS = 'http://www.w3.org/2000/svg';
 const host = element.querySelector('.map-host');
 const detail = element.querySelector('.map-detail');
 let chosen = 0, focus = null, drawnWidth = 0;
 
-const isPng = s => typeof s === 'string' && /^data:image\/png;base64,[A-Za-z0-9+\/=]+$/.test(s);
-const make = (tag, attributes, parent) => {
-  const node = document.createElementNS(NS, tag);
-  for (const key in attributes) node.setAttribute(key, attributes[key]);
-  parent.append(node);
-  return node;
-};
-const tag = (name, className, parent, text) => {
-  const node = document.createElement(name);
-  if (className) node.className = className;
-  if (text !== undefined) node.textContent = String(text);
-  parent.append(node);
-  return node;
-};
 const items = () => (props.value && Array.isArray(props.value.items) ? props.value.items : []);
 const outcome = item => (item.back === true ? 'back' : item.back === false ? 'changed' : 'open');
 
@@ -104,7 +89,7 @@ const choose = (index, kind) => { chosen = index; focus = {index, kind}; paint()
 // The strip of the chosen seed: out to x_n, and the way back as the state and as the network's estimate.
 const cell = (row, src, alt, caption) => {
   const box = tag('figure', '', row);
-  if (isPng(src)) { const image = tag('img', '', box); image.src = src; image.alt = alt; } else tag('span', 'blank', box);
+  if (isPng(src)) picture(src, alt, box); else tag('span', 'blank', box);
   tag('figcaption', '', box, caption);
 };
 const drawDetail = () => {

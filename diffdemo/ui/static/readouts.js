@@ -1,17 +1,17 @@
-// Landmarks under the dial and what n means. props.value = {T, marks: [{n, text}], rows: [{term, value, help}]}.
+// Landmarks under the dial and what n means. props.value = {n, T, marks: [{n, text}], rows: [{term, value, help}]}.
+// The other components learn the dial's n from the document: its data-n, and the event 'diffdemo:n' when it changes.
 const marks = element.querySelector('.marks'), list = element.querySelector('.rows');
-const add = (name, parent, text) => { const node = document.createElement(name); node.textContent = String(text); parent.append(node); return node; };
 const draw = () => {
   const value = props.value || {};
   marks.replaceChildren(); list.replaceChildren();
   (value.marks || []).forEach(mark => {
-    const button = document.createElement('button');
+    const button = tag('button', '', marks);
     button.type = 'button'; button.dataset.n = mark.n;
-    add('b', button, mark.n); add('span', button, mark.text);
+    tag('b', '', button, mark.n); tag('span', '', button, mark.text);
     button.setAttribute('aria-label', `Set n to ${mark.n}: ${mark.text}`);
-    marks.append(button);
   });
-  (value.rows || []).forEach(row => { const term = add('dt', list, row.term); term.title = row.help; add('dd', list, row.value); });
+  if (Number.isInteger(value.n)) { document.documentElement.dataset.n = value.n; document.dispatchEvent(new Event('diffdemo:n')); }
+  (value.rows || []).forEach(row => { tag('dt', '', list, row.term).title = row.help; tag('dd', '', list, row.value); });
 };
 marks.addEventListener('click', event => {
   const button = event.target.closest('button');

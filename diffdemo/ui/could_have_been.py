@@ -1,0 +1,69 @@
+"""The tab "What could it have been?": the exact posterior over a line-up, beside the network's own guess."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from diffdemo import lab
+from diffdemo.experiment import Belief
+from diffdemo.models import Model
+from diffdemo.ui import belief_view
+from diffdemo.ui.handlers import levels
+from diffdemo.ui.tab import Tab
+from diffdemo.ui.widgets import html
+
+FRAMES = 41
+
+HOW = r"""
+The line-up is 10,000 pictures the model never saw in training, and your picture. One of them was noised; all were equally likely. Bayes' rule
+then gives each its exact probability,
+$p(x_0 = x_i \mid x_n) = \mathrm{softmax}_i\big((\sqrt{\bar\alpha_n}\,\langle x_n, x_i\rangle - \tfrac12\bar\alpha_n|x_i|^2)/(1-\bar\alpha_n)\big)$,
+and the best guess in mean square is the average $\sum_i p_i x_i$
+(Karras et al., 2022, appendix B.3, [arXiv 2206.00364](https://arxiv.org/abs/2206.00364)).
+
+The network's guess $\hat x_0$ answers the same question for *all* pictures that could be drawn, not only these. With much noise the two agree:
+nobody can say more than the average. With less noise they part, because one who knows that only 10,001 pictures are possible soon needs only a few
+bits to name one, while the network must still leave open what the noise hides; so its guess stays blurred, and that is right for the question it
+answers. Near n = 0 both have the picture.
+
+The attributes are sums of the same probabilities: all pictures with a hat together give P(hat | x_n).
+"""
+
+
+class CouldHaveBeen(Tab):
+    """x_n, the top candidates with exact probabilities, two guesses, attributes; a flip-book over all n."""
+
+    title, question, how = "What could it have been?", "How sure can anyone be?", HOW
+    kind = Belief
+    body = (
+        "belief",
+        '<div class="controls"></div><div class="guesses"></div><div class="track"></div><div class="candidates"></div><div class="marginals"></div>',
+    )
+
+    def layout(self) -> None:
+        """The tab's widgets, and under them the visitor's own line-up."""
+        super().layout()
+        with gr.Accordion("A line-up of your own", open=False, elem_id="own-line-up"):
+            gr.Markdown("Collect pictures to choose between: take one at the left, add it, take the next. With none, all 10,000 count.")
+            markup = '<div class="examples" role="group" aria-label="Your line-up"></div>'
+            self.collected = html("examples", markup, "rail", [], elem_id="collected")
+            with gr.Row():
+                self.add = gr.Button("Add the picture at the left", size="sm", elem_id="collect")
+                self.clear = gr.Button("Use all 10,000 again", size="sm", elem_id="clear")
+
+    def work(self, e: Belief, model: Model, given: Any) -> Iterator[tuple[Any, Any]]:
+        """Yields (sentence, flip-book) once: one batch of network calls serves all levels."""
+        if model.line_up is None:
+            yield (
+                {
+                    "text": f"Nothing is known of the pictures {model.name} was trained on, so nobody can say what else it could have been.",
+                    "note": "",
+                },
+                None,
+            )
+            return
+        x0 = lab.picture(e.picture, model, given)
+        frames = lab.beliefs(e, lab.resolve(e, model), x0, tuple(sorted({*levels(model, FRAMES), e.n})))
+        shown = next(frame for frame in frames if frame.experiment.n == e.n)
+        yield {"text": belief_view.sentence(shown), "note": belief_view.note(shown, frames)}, belief_view.flipbook(frames, e.n)

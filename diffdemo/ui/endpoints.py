@@ -1,0 +1,70 @@
+"""The named endpoints: one for each experiment, with the fields and the defaults of the one table."""
+
+from typing import Any
+
+import gradio as gr
+
+from diffdemo.experiment import Belief, Curve, RoundTrip
+from diffdemo.fields import FIELDS, format_levels, format_seeds
+from diffdemo.lab import run
+from diffdemo.models import Model
+from diffdemo.ui import belief_view, curve_view, round_trip_view
+from diffdemo.ui.widgets import told
+
+
+def publish(loaded: Model, lane: dict[str, Any]) -> None:
+    """Add the endpoints to the page under construction; `loaded` is the model beside the bundled ones."""
+    for function in (round_trip, curve, belief):
+        gr.api(told(function, loaded), api_name=function.__name__, **lane)
+
+
+def round_trip(
+    loaded: Model,
+    model: str = FIELDS["model"].default,
+    picture: str = FIELDS["picture"].default,
+    n: int = FIELDS["n"].default,
+    seeds: str = format_seeds(FIELDS["seeds"].default),
+    steps: int = FIELDS["steps"].default,
+    eta: float = FIELDS["eta"].default,
+    solver: str = FIELDS["solver"].default,
+    spacing: str = FIELDS["spacing"].default,
+    start: str = FIELDS["start"].default,
+) -> dict[str, Any]:
+    """Add n steps of noise to a picture with each seed, denoise, and tell what came back.
+
+    Returns the sentence, the experiment as a query string, came_back, rmse and kept by seed, and all pictures as PNG data URIs.
+    """
+    return round_trip_view.as_json(run(RoundTrip(model, picture, n, seeds, steps, eta, solver, spacing, start), loaded))
+
+
+def curve(
+    loaded: Model,
+    model: str = FIELDS["model"].default,
+    picture: str = FIELDS["picture"].default,
+    levels: str = format_levels(FIELDS["levels"].default),
+    seeds: str = format_seeds(Curve.seeds),
+    steps: int = FIELDS["steps"].default,
+    eta: float = FIELDS["eta"].default,
+    solver: str = FIELDS["solver"].default,
+    spacing: str = FIELDS["spacing"].default,
+) -> dict[str, Any]:
+    """Go back from every level of noise with every seed, and tell what is known and kept at each.
+
+    Returns the sentence, the experiment as a query string, came_back, kept, rmse, bits_known and p_true (levels x seeds), and the reconstructions.
+    """
+    return curve_view.as_json(run(Curve(model, picture, levels, seeds, steps, eta, solver, spacing), loaded))
+
+
+def belief(
+    loaded: Model,
+    model: str = FIELDS["model"].default,
+    picture: str = FIELDS["picture"].default,
+    n: int = FIELDS["n"].default,
+    seed: int = FIELDS["seed"].default,
+    line_up: str = FIELDS["line_up"].default,
+) -> dict[str, Any]:
+    """The exact posterior over a line-up given x_n, and the network's guess.
+
+    Returns the sentence, the experiment as a query string, the top candidates, entropy, marginals, and both guesses as PNG data URIs.
+    """
+    return belief_view.as_json(run(Belief(model, picture, n, seed, line_up), loaded))

@@ -1,0 +1,50 @@
+"""The tab "Point of no return": what is known and what is kept at every n, and the tiles that show it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from diffdemo import lab
+from diffdemo.experiment import Curve
+from diffdemo.lab import CurveResult
+from diffdemo.models import Model
+from diffdemo.ui import curve_view, views
+from diffdemo.ui.tab import Tab
+
+HOW = r"""
+Every level and every seed is a row of one batch. **Bits known** is no network's opinion: with 10,001 candidates, all equally likely before,
+Bayes' rule gives
+$p(x_0 = x_i \mid x_n) \propto \exp\!\big((\sqrt{\bar\alpha_n}\,\langle x_n, x_i\rangle - \tfrac12\bar\alpha_n |x_i|^2)/(1-\bar\alpha_n)\big)$,
+its entropy $H$ is what is missing, and $\log_2 N - H$ what is known
+(Karras et al., 2022, appendix B.3, [arXiv 2206.00364](https://arxiv.org/abs/2206.00364)). **Kept** is read from the reconstructions by a small
+classifier; the dotted line is what an unrelated picture keeps by chance. **RMSE** is the distance to the original, as a share of that between
+unrelated pictures.
+
+**Speciation** marks where $\bar\alpha_n = 1/\Lambda$, with $\Lambda$ the largest eigenvalue of the covariance of the pictures: about there the way
+back chooses between the main kinds of pictures (Biroli et al., 2024, [arXiv 2402.18491](https://arxiv.org/abs/2402.18491)).
+
+The exact observer knows only these 10,001 pictures, which is far easier than knowing all that could be drawn: what singles a picture out of a line-up
+outlives what it takes to draw it in every detail. On a large model the fall comes later in n for large, coarse things and earlier for fine ones.
+"""
+
+
+class NoReturn(Tab):
+    """Curves over n: bits known, share kept, RMSE; under them the tiles, rows = seeds, columns = n."""
+
+    title, question, how = "Point of no return", "Why does 300 work and 1000 not?", HOW
+    kind = Curve
+    body = (
+        "chart",
+        '<div class="plot"></div><p class="legend"></p><div class="tiles"></div><div class="level"></div><details class="numbers"></details>',
+    )
+    updates = 6
+
+    def work(self, e: Curve, model: Model, given: Any) -> Iterator[tuple[Any, Any]]:
+        """Yields (sentence, chart) after every network call and last the finished ones."""
+        text = f"Going back from {len(e.levels)} levels of noise with {len(e.seeds)} seeds each."
+        for item, due in self.paced(lab.stream(e, model, given)):
+            if isinstance(item, CurveResult):
+                yield {"text": curve_view.sentence(item), "note": curve_view.note(item)}, curve_view.chart(item)
+            else:
+                yield views.running(item, text), curve_view.partial_chart(item, e) if due else gr.skip()

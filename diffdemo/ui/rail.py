@@ -1,0 +1,96 @@
+"""The rail at the left: the picture, the dial, the seeds and the settings that serve all tabs."""
+
+from typing import Any
+
+import gradio as gr
+
+from diffdemo.experiment import RoundTrip
+from diffdemo.fields import FIELDS
+from diffdemo.ui import handlers, pad, views
+from diffdemo.ui.handlers import Models
+from diffdemo.ui.widgets import RawNumber, Upload, choice, html, slider, told
+
+CLAMP = "(name, n) => [name, Number.isFinite(n) ? Math.min(1000, Math.max(0, Math.round(n))) : 0]"
+QUIET = {"api_visibility": "private", "show_progress": "hidden"}
+MAX_STEPS = 200
+
+
+class Rail:
+    """The widgets of the rail.
+
+    Args:
+        models: those the page can switch between.
+        switch: the widget that names the model.
+    """
+
+    def __init__(self, models: Models, switch: gr.Radio):
+        self.models, self.switch = models, switch
+
+    def layout(self, trip: RoundTrip) -> None:
+        """Build the widgets; they start with what an experiment says."""
+        model = self.models.first
+        self.portrait = html("portrait", '<div class="portrait"></div>', "rail", handlers.choose(model, trip.picture))
+        markup = '<div class="examples" role="group" aria-label="Example pictures"></div>'
+        self.examples = html("examples", markup, "rail", handlers.strip(model))
+        self.another = gr.Button(handlers.another(model), size="sm", elem_id="another")
+        self._own_picture()
+        self.n = slider("n", value=trip.n, maximum=model.schedule.T, elem_id="dial")
+        template = '<div class="marks"></div><dl class="rows"></dl>'
+        self.readouts = html("readouts", template, "rail", views.readouts(model, trip.n))
+        with gr.Row(elem_id="runs"):
+            self.run = gr.Button("Run", variant="primary", elem_id="run", min_width=80)
+            self.stop = gr.Button("Stop", variant="stop", elem_id="stop", min_width=80)
+        with gr.Row():
+            self.first = RawNumber(label=handlers.FIRST.label, value=trip.seeds[0], precision=0, minimum=0, elem_id="first", min_width=90)
+            self.dice = gr.Button("Dice", size="sm", elem_id="dice", min_width=60, scale=0)
+        self.count = slider("seeds", label=handlers.COUNT.label, value=len(trip.seeds), elem_id="count")
+        with gr.Accordion("Advanced", open=False, elem_id="advanced"):
+            self.steps = slider("steps", maximum=MAX_STEPS, value=trip.steps, elem_id="steps")
+            self.eta = slider("eta", step=0.05, elem_id="eta")
+            self.solver, self.spacing, self.start = choice("solver"), choice("spacing"), choice("start")
+            per_level = handlers.PER_LEVEL
+            self.per_level = slider("seeds", label=per_level.label, value=per_level.default, maximum=per_level.maximum, elem_id="per-level")
+
+    def _own_picture(self) -> None:
+        with gr.Accordion("Your own picture", open=False):
+            self.upload = Upload(
+                label="A file, or paste from the clipboard", sources=["upload", "clipboard"], type="pil", image_mode=None,
+                format="png", height=140, buttons=[], elem_id="upload",
+            )  # fmt: skip
+        with gr.Accordion("Draw one", open=False, elem_id="draw"):
+            self.pad = pad.pad(pad.pad_value(self.models.first))
+
+    @property
+    def inputs(self) -> list[Any]:
+        """The widgets that describe an experiment, in the order `handlers.experiment` takes them."""
+        settings = [self.steps, self.eta, self.solver, self.spacing, self.start, self.per_level]
+        return [self.switch, self.portrait, self.n, self.first, self.count, *settings]
+
+    def wire(self, charts: list[Any]) -> list[Any]:
+        """Connect the rail's own events; returns those after which the open tab is to be run.
+
+        Args:
+            charts: components whose `select` names an n.
+        """
+        models = self.models
+        reading = {"fn": told(handlers.read_dial, models), "inputs": [self.switch, self.n], "outputs": self.readouts, "queue": False, **QUIET}
+        gr.on([self.n.release, self.n.input], **reading, js=CLAMP, trigger_mode="always_last")
+        for chart in charts:
+            chart.select(told(handlers.choose_landmark), None, self.n, queue=False, **QUIET).success(**reading)
+        landmark = self.readouts.select(told(handlers.choose_landmark), None, self.n, queue=False, **QUIET).success(**reading)
+        named = [self.switch]
+        sources = [
+            (self.examples.select, handlers.choose_example, named), (self.another.click, handlers.choose_random, named),
+            (self.upload.input, handlers.choose_upload, [*named, self.upload]), (self.pad.select, handlers.choose_drawing, named),
+        ]  # fmt: skip
+        chosen = [event(told(choose, models), inputs, self.portrait, queue=False, **QUIET) for event, choose, inputs in sources]
+        dice = self.dice.click(told(handlers.throw_dice), None, self.first, queue=False, **QUIET)
+        switched = [self.portrait, self.examples, self.pad, self.n, self.readouts, self.another]
+        switch = self.switch.input(told(handlers.switch_model, models), [self.switch, self.n], switched, queue=False, **QUIET)
+        return [landmark, *chosen, dice, switch]
+
+
+def default_trip(models: Models) -> RoundTrip:
+    """What the page opens with: the first example, a quarter of all noise."""
+    model = models.first
+    return RoundTrip(model.name, handlers.examples(model)[0], FIELDS["n"].default * model.schedule.T // 1000)

@@ -1,0 +1,89 @@
+"""What all tabs share: a question, the sentence that answers it, the picture that proves it, and how it is computed."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import gradio as gr
+
+from diffdemo.experiment import Experiment
+from diffdemo.lab import Progress
+from diffdemo.models import Model
+from diffdemo.ui import views
+from diffdemo.ui.handlers import Models, experiment
+from diffdemo.ui.widgets import html
+
+SENTENCE = (
+    '<p class="text" role="status" aria-live="polite"></p><p class="note"></p>'
+    '<div class="bar" role="progressbar" aria-label="Progress" aria-valuemin="0" aria-valuemax="100"><div class="fill"></div></div>'
+)
+WAITING = {"text": "Computing …", "note": ""}
+
+
+class Tab:
+    """One tab of the page; a subclass names its experiment and says how a run is shown.
+
+    Args:
+        opening: sentence and body of a finished result to open with; None = computed when the tab is first opened.
+    """
+
+    title: ClassVar[str]
+    question: ClassVar[str]
+    how: ClassVar[str]
+    kind: ClassVar[type[Experiment]]
+    body: ClassVar[tuple[str, str]]  # the script in static/ and the markup it fills
+    updates: ClassVar[int] = 10  # pictures are sent at most this often while a run works
+
+    def __init__(self, opening: tuple[dict, dict] | None = None):
+        self.opening = opening or (WAITING, None)
+
+    def layout(self) -> None:
+        """Build the tab's widgets inside the current gr.Tab."""
+        sentence, found = self.opening
+        script, markup = self.body
+        gr.Markdown(f"## {self.question}", elem_classes="question")
+        self.sentence = html("sentence", SENTENCE, "rail", sentence, elem_id=f"{self.kind.kind}-sentence")
+        self.shown = html(script, markup, script, found)
+        with gr.Accordion("How this is computed", open=False):
+            gr.Markdown(self.how, latex_delimiters=[{"left": "$", "right": "$", "display": False}])
+
+    @property
+    def outputs(self) -> list[Any]:
+        """The widgets that a run writes."""
+        return [self.sentence, self.shown]
+
+    def run(self, models: Models, values: tuple) -> Iterator[tuple[Any, Any]]:
+        """Run what the rail's raw values describe; yields (sentence, body), the last sentence with the query it answers.
+
+        Raises:
+            DiffdemoError: a value is impossible.
+        """
+        asked, model = experiment(self.kind, models, values), models[values[0]]
+        given = views.given_picture(values[1]) if asked.picture.startswith("sha256:") else None  # type: ignore[attr-defined]
+        for sentence, found in self.work(asked, model, given):
+            yield sentence if "total" in sentence else {**sentence, "query": query(asked)}, found
+
+    def arrive(self, models: Models, sentence: Any, values: tuple) -> Iterator[tuple[Any, Any]]:
+        """Run only if what the tab shows is not what the rail describes."""
+        if isinstance(sentence, dict) and sentence.get("query") == query(experiment(self.kind, models, values)):
+            yield gr.skip(), gr.skip()
+        else:
+            yield from self.run(models, values)
+
+    def work(self, asked: Any, model: Model, given: Any) -> Iterator[tuple[Any, Any]]:
+        """Run an experiment; yields (sentence, body) after every network call, for Stop takes effect at a yield."""
+        raise NotImplementedError
+
+    def paced(self, items: Iterator[Any]) -> Iterator[tuple[Any, bool]]:
+        """Each item with whether its pictures are due to be sent: now and then, and at the end."""
+        shown = -1
+        for item in items:
+            due = not isinstance(item, Progress) or shown < 0 or (item.done - shown) * self.updates >= item.total
+            if due and isinstance(item, Progress):
+                shown = item.done
+            yield item, due
+
+
+def query(asked: Any) -> str:
+    """The link's query of an experiment, whatever the weights."""
+    return replace(asked, revision="").to_query()

@@ -1,0 +1,26 @@
+"""Headless Chromium for the tests that need a browser: they are skipped where there is none, and fail where DIFFDEMO_NEEDS_BROWSER is set."""
+
+import os
+import shutil
+
+import pytest
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+try:
+    from playwright.sync_api import expect, sync_playwright
+except ImportError:
+    expect = sync_playwright = None
+
+missing = "no Chromium" if not CHROMIUM else "no playwright" if sync_playwright is None else ""
+if missing and os.environ.get("DIFFDEMO_NEEDS_BROWSER"):
+    pytest.fail(f"The browser tests must run here, but there is {missing}.", pytrace=False)
+in_browser = pytest.mark.skipif(bool(missing), reason=f"browser tests need Chromium and playwright: {missing}")
+WAIT = 60_000  # a limit on two busy cores, not a measure
+
+
+def start():
+    """Yields one browser, as a fixture does."""
+    with sync_playwright() as play:
+        started = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"])
+        yield started
+        started.close()
