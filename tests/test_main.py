@@ -14,8 +14,10 @@ def test_bad_input_gets_one_sentence_and_exit_code_2(capsys):
 
 
 def test_bench_prints_ratios(capsys, folders):
-    assert main(["bench", "--model", str(folders["epsilon"]), "--seeds", "2", "--steps", "2", "--rounds", "1"]) == 0
-    assert "| diffdemo, one batch |" in capsys.readouterr().out
+    assert main(["bench", "--model", str(folders["epsilon"]), "--seeds", "2", "--steps", "2", "--rounds", "1", "--levels", "0,5"]) == 0
+    said = capsys.readouterr().out
+    assert "| diffdemo, one batch |" in said
+    assert "| picture by picture |" in said
 
 
 def test_evaluate_prints_its_tables(capsys, tmp_path, monkeypatch):
@@ -24,11 +26,39 @@ def test_evaluate_prints_its_tables(capsys, tmp_path, monkeypatch):
     from diffdemo import evaluation
 
     monkeypatch.setattr(evaluation, "LEVELS", (1000,))
-    assert main(["evaluate", "faces", "--samples", "4", "--faces", "2", "--sheet", str(tmp_path / "sheet.png")]) == 0
+    assert main(["evaluate", "faces", "--samples", "4", "--guesses", "2", "--faces", "2", "--sheet", str(tmp_path / "sheet.png")]) == 0
     said = capsys.readouterr().out
     assert "are legal faces" in said
     assert "| hair style |" in said
     assert Image.open(tmp_path / "sheet.png").width > 500
+
+
+def test_evaluate_prints_what_it_says_of_digits(capsys, tmp_path, monkeypatch):
+    from diffdemo import grading
+
+    draw = grading.sample_digits
+    monkeypatch.setattr(grading, "sample_digits", lambda model, count: draw(model, count, steps=2))
+    assert main(["evaluate", "digits", "--samples", "4", "--guesses", "2"]) == 0
+    said = capsys.readouterr().out
+    assert "the reader is more than 90% sure of" in said
+    assert "| n | P(true picture) |" in said
+
+
+def test_curve_writes_a_table_and_a_picture(capsys, tmp_path):
+    from PIL import Image
+
+    out = tmp_path / "new" / "curve"
+    command = ["curve", "--model", "digits", "--pictures", "digit:3-4", "--levels", "0,500,1000", "--seeds", "0-1", "--steps", "2", "--out", str(out)]
+    assert main(command) == 0
+    lines = out.with_suffix(".csv").read_text().splitlines()
+    assert lines[0] == "picture,n,seed,bits_known,p_true,kept,came_back,rmse"
+    assert len(lines) == 1 + 2 * 3 * 2
+    assert lines[1].startswith("digit:3,0,0,13.28")
+    assert lines[1].split(",")[5:] == ["1", "1", "0"]
+    assert Image.open(out.with_suffix(".png")).width >= 800
+    assert "half of the bits: n = " in capsys.readouterr().out
+    assert main(["curve", "--levels", "5,4"]) == 2
+    assert main(["curve", "--pictures", "cat:1"]) == 2
 
 
 def test_a_taken_port_gets_one_sentence(monkeypatch, capsys):
