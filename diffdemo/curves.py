@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from diffdemo.errors import DiffdemoError
 from diffdemo.experiment import Curve
 from diffdemo.figures import Chart, Line
 from diffdemo.lab import CurveResult, crossing, run
@@ -22,15 +23,15 @@ class Summary:
     Attributes:
         levels: of n.
         bits: mean bits known. kept, came_back, rmse: means over pictures and seeds, rmse as a share of that between unrelated pictures.
-        low, high: the 10th and 90th percentile of kept.
+        low, high: the 10th and 90th percentile of kept; None where only one attribute can be kept or not.
         total: bits in all. chance: share kept by an unrelated picture. speciation: see `posterior.speciation`.
     """
 
     levels: tuple[int, ...]
     bits: np.ndarray
     kept: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
+    low: np.ndarray | None
+    high: np.ndarray | None
     came_back: np.ndarray
     rmse: np.ndarray
     total: float
@@ -48,9 +49,16 @@ class Summary:
 
 
 def measure(model: Model, pictures: Sequence[str], like: Curve) -> Iterator[CurveResult]:
-    """Run one curve a picture, with the settings of `like`."""
+    """Run one curve a picture, with the settings of `like`.
+
+    Raises:
+        DiffdemoError: nothing can be read from a picture, so nothing can be said to be kept.
+    """
     for picture in pictures:
-        yield run(replace(like, model=model.name, picture=picture), model)
+        result = run(replace(like, model=model.name, picture=picture), model)
+        if result.kept is None:
+            raise DiffdemoError(f"Nothing can be read from the picture {picture[:40]}, so a curve cannot say what is kept; face: and digit: can be.")
+        yield result
 
 
 def summary(results: Sequence[CurveResult]) -> Summary:
@@ -60,7 +68,7 @@ def summary(results: Sequence[CurveResult]) -> Summary:
         return np.concatenate([np.asarray(getattr(result, name), dtype=float) for result in results], axis=1)  # (L, pictures x S)
 
     kept, first = table("kept"), results[0]
-    low, high = np.quantile(kept, (0.1, 0.9), axis=1)
+    low, high = (None, None) if first.attributes == 1 else np.quantile(kept, (0.1, 0.9), axis=1)
     return Summary(
         levels=first.experiment.levels, bits=table("bits_known").mean(1), kept=kept.mean(1), low=low, high=high,
         came_back=table("came_back").mean(1), rmse=table("rmse").mean(1) / first.unrelated, total=float(first.bits or 0),
@@ -86,7 +94,7 @@ def chart(s: Summary, title: str) -> Chart:
     """The summary as a chart: shares on the left axis, bits on the right one."""
     lines = (
         Line(f"bits known, of {s.total:.1f} (exact)", s.bits / s.total, "#1d2733"),
-        Line("kept, mean and middle 80 %", s.kept, "#7a4fa3", low=s.low, high=s.high),
+        Line("still the same digit" if s.low is None else "attributes kept, mean and middle 80 %", s.kept, "#7a4fa3", low=s.low, high=s.high),
         Line("came back", s.came_back, "#0b766f"),
         Line("RMSE / that between unrelated", s.rmse, "#8a94a0", dashed=True),
     )

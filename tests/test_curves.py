@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from diffdemo import curves, lab
+from diffdemo.errors import DiffdemoError
 from diffdemo.experiment import Curve
 from diffdemo.figures import line_chart
 
@@ -40,6 +41,11 @@ def test_the_csv_has_a_line_for_every_picture_level_and_seed(results, tmp_path):
 
 def test_the_chart_can_be_drawn(results):
     assert line_chart(curves.chart(curves.summary(results), "faces")).ndim == 3
+
+
+def test_a_picture_that_shows_nothing_known_gets_one_sentence(faces_model):
+    with pytest.raises(DiffdemoError, match="Nothing can be read"):
+        list(curves.measure(faces_model, ("digit:3",), Curve(levels=(0, 5), seeds=(0,), steps=1)))
 
 
 def test_pictures_are_measured_one_after_the_other(faces_model):
