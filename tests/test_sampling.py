@@ -177,12 +177,12 @@ def test_ancestral_sampling_draws_from_the_exact_posterior():
     assert statistic < degrees + 4 * (2 * degrees) ** 0.5 + 4  # far beyond the 0.1 % point
 
 
-@pytest.mark.parametrize("n", [100, 400, 800])
+@pytest.mark.parametrize("n", [100, 400, 650])
 def test_u_turns_of_a_gaussian_have_the_known_statistics(n):
     """For pictures from N(0, v) the way back at eta = 1 is a fresh draw from p(x0 | x_n), so E|x0' - x0|^2 = 2 s^2, where
     s^2 = v (1 - a) / (a v + 1 - a) is the posterior variance; at eta = 0 it is x_n times a known number.
     """
-    v, rows = torch.tensor([0.05, 0.3, 1.0]).view(1, 1, 3), 3000
+    v, rows = torch.tensor([0.05, 0.3, 1.0]).view(1, 1, 3), 2000
     model, a = Gaussian(v), float(Gaussian(v).schedule.alpha_bar[n])
     x0 = v.sqrt() * noise(range(10**6, 10**6 + rows), (1, 1, 3))
     x_n = model.schedule.add_noise(x0, noise(range(rows), x0.shape[1:]), n)

@@ -2,7 +2,8 @@
 // props.value is data only (see ui/belief_view.py); the play button walks n from its largest value to 0 and back.
 const [controls, guesses, track, candidates, marginals] =
   ['controls', 'guesses', 'track', 'candidates', 'marginals'].map(name => element.querySelector('.' + name));
-let at = 0, timer = null, heading = 1;
+const HELD = 8; // ticks that the end without noise is held for
+let at = 0, timer = null, heading = 1, held = 0;
 
 const frames = () => (props.value && Array.isArray(props.value.frames) ? props.value.frames : []);
 
@@ -19,6 +20,7 @@ const tick = () => {
   const last = frames().length - 1;
   if (at + heading < 0 || at + heading > last) {
     if (heading > 0) return stop();
+    if (held++ < HELD) return;
     heading = 1;
   }
   at += heading;
@@ -26,7 +28,7 @@ const tick = () => {
 };
 play.addEventListener('click', () => {
   if (timer) return stop();
-  at = frames().length - 1; heading = -1; show();
+  at = frames().length - 1; heading = -1; held = 0; show();
   play.textContent = '❚❚ Pause';
   const calm = window.matchMedia('(prefers-reduced-motion: reduce)').matches;
   timer = setInterval(tick, calm ? 900 : 160);
