@@ -6,7 +6,7 @@ test digits. What shows (14 attributes of a face, the class of a digit) is known
 """
 
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 import torch
@@ -16,7 +16,9 @@ from diffdemo import digits, faces, images, matching, metrics
 from diffdemo.posterior import top_variance
 from diffdemo.readers import Reader, load_reader, truth
 
-READABLE_RMSE = 0.12  # a picture is read as a face when the atlas can draw one as near as this, on the [-1, 1] scale
+READABLE_RMSE = (
+    0.12  # a picture is read as a face when the atlas draws one as near as this: half the median distance of a face to the nearest of 10,000
+)
 READABLE = 0.9  # a picture is read as a digit when the reader is as sure as this
 
 
@@ -43,7 +45,6 @@ class LineUp:
         names: (N,) how an experiment names each.
         values: (N, A) int64, the value of each attribute of each picture.
         attributes: the names of the A attributes.
-        variance: largest eigenvalue of the pictures' covariance.
         reader: reads attributes from other pictures.
     """
 
@@ -52,11 +53,15 @@ class LineUp:
     names: tuple[str, ...]
     values: Tensor
     attributes: tuple[str, ...]
-    variance: float
     reader: Reader
 
     def __len__(self) -> int:
         return len(self.pictures)
+
+    @cached_property
+    def variance(self) -> float:
+        """Largest eigenvalue of the pictures' covariance; computed when first asked for, not when the page starts."""
+        return top_variance(self.pictures)
 
     def with_picture(self, x0: Tensor, text: str) -> tuple["LineUp", int]:
         """The same line-up with the picture (1, C, H, W) in it, and its place; one equal to it stands for it and never counts twice."""
@@ -110,7 +115,7 @@ def line_up(name: str) -> LineUp:
         values = torch.from_numpy(truth(choices))
     reader, pictures = load_reader(name), images.from_uint8(pixels)
     names = tuple(f"{prefix}:{index}" for index in range(len(pictures)))
-    return LineUp(name, pictures, names, values, reader.attributes, top_variance(pictures), reader)
+    return LineUp(name, pictures, names, values, reader.attributes, reader)
 
 
 @cache

@@ -77,12 +77,13 @@ def beliefs(e: Belief, model: Model, x0: Tensor, levels: Sequence[int]) -> list[
     x_n = model.schedule.add_noise(x0, noise((e.seed,), model.shape).repeat(len(n), 1, 1, 1), n)
     p = posterior(model.schedule, x_n, n, line_up.pictures)
     guesses, means, entropies = lane.estimate(model, x_n, n), posterior_mean(p, line_up.pictures), entropy_bits(p)
+    marginals = _marginals(line_up, p, own)
 
     def result(row: slice) -> BeliefResult:
         level = int(n[row])
         return BeliefResult(
             experiment=replace(e, n=level, revision=model.revision), x0=x0, x_n=x_n[row], top=_top(line_up, p[row][0], own), count=len(line_up),
-            p_true=float(p[row][0, own]), entropy_bits=float(entropies[row]), marginals=_marginals(line_up, p[row], own),
+            p_true=float(p[row][0, own]), entropy_bits=float(entropies[row]), marginals=marginals[row.start],
             posterior_mean=means[row], x0_hat=guesses[row], seconds=time.monotonic() - began,
         )  # fmt: skip
 
@@ -106,12 +107,13 @@ def _top(line_up: LineUp, p: Tensor, own: int) -> tuple[Candidate, ...]:
     return tuple(Candidate(line_up.names[i], v, i == own, line_up.pictures[i]) for v, i in zip(values.tolist(), places.tolist(), strict=True))
 
 
-def _marginals(line_up: LineUp, p: Tensor, own: int) -> dict[str, tuple[tuple[str, float, bool], ...]]:
-    found = {}
+def _marginals(line_up: LineUp, p: Tensor, own: int) -> list[dict[str, tuple[tuple[str, float, bool], ...]]]:
+    """For each row of p (B, N): attribute → its values with probabilities, as `BeliefResult.marginals`."""
+    found: list[dict] = [{} for _ in p]
     for place, attribute in enumerate(line_up.attributes):
         values, labels = line_up.values[:, place].unique(return_inverse=True)
-        shares = marginal(p, labels, len(values))[0]
-        order = [i for i in shares.argsort(descending=True).tolist() if shares[i] > 0]
-        true = int(line_up.values[own, place])
-        found[attribute] = tuple((line_up.word(place, int(values[i])), float(shares[i]), int(values[i]) == true) for i in order)
+        words, true = [line_up.word(place, int(value)) for value in values], int(labels[own])
+        for row, shares in zip(found, marginal(p, labels, len(values)), strict=True):
+            order = [i for i in shares.argsort(descending=True).tolist() if shares[i] > 0]
+            row[attribute] = tuple((words[i], float(shares[i]), i == true) for i in order)
     return found

@@ -90,10 +90,9 @@ class Page:
         ]
         rail.switch.input(lambda: [], None, collected, queue=False, **QUIET)
         runs += [event.success(**refresh) for event in chosen]
-        for number, (tab, place) in enumerate(zip(self.tabs, places, strict=True)):
+        for number, place in enumerate(places):
             opened = place.select(lambda number=number: number, None, self.open, queue=False, **QUIET)
-            arrive = told(self._arrive, tab)
-            runs.append(opened.success(arrive, [tab.sentence, *inputs], tab.outputs, **QUIET, **LANE))
+            runs.append(opened.success(**refresh))
         rail.stop.click(_stopped, sentences, sentences, cancels=runs, queue=False, **QUIET)
 
     def _run(self, number: int, *values: Any) -> Iterator[tuple]:
@@ -108,9 +107,6 @@ class Page:
         before, after = [gr.skip()] * 2 * number, [gr.skip()] * 2 * (len(self.tabs) - number - 1)
         for sentence, found in shown:
             yield (*before, sentence, found, *after)
-
-    def _arrive(self, tab: Tab, sentence: Any, *values: Any) -> Iterator[tuple]:
-        yield from tab.arrive(self.models, sentence, values)
 
 
 def _opening(models: Models, trip: Any) -> tuple[dict, dict]:
