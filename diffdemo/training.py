@@ -1,14 +1,15 @@
-"""Train the bundled models from scratch: `python -m diffdemo train faces --minutes 75`, or the same under `accelerate launch`.
+"""Train the bundled models: `python -m diffdemo train faces --minutes 75`, or the same under `accelerate launch`.
 
-The network predicts v = sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) x0. Its loss at level n is weighted by max(alpha_bar, FLOOR):
-alpha_bar |v_hat - v|^2 is exactly the usual |eps_hat - eps|^2, and the floor keeps x0_hat meaningful at high n, where the
-noise alone says nothing about it. The weights live in float32, each convolution as a matrix: Muon orthogonalises the update of
+The network predicts v = sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) x0. alpha_bar |v_hat - v|^2 is exactly the usual
+|eps_hat - eps|^2; its weight is cut where the SNR is above GAMMA, since errors there are too small to be seen (min-SNR), and a
+floor keeps x0_hat meaningful at high n, where the noise alone says nothing about it. Levels are drawn more often below n = KNEE T,
+where a picture's details are decided. The weights live in float32, each convolution as a matrix: Muon orthogonalises the update of
 every matrix inside the network, AdamW serves the first and last layer and all vectors. The network itself computes in bfloat16
 where the processor multiplies it faster. Faces come from an endless stream, none is seen twice; digits from MNIST, shuffled anew each epoch.
 
 References:
+    Hang et al., 2023, Efficient Diffusion Training via Min-SNR Weighting Strategy, eq. 8, arXiv 2303.09556.
     Ho, Jain, Abbeel, 2020, Denoising Diffusion Probabilistic Models, eq. 14, arXiv 2006.11239.
-    Jordan et al., 2024, Muon: an optimizer for hidden layers in neural networks, kellerjordan.github.io/posts/muon.
     Salimans, Ho, 2022, Progressive Distillation, section 4 and appendix D (v-prediction), arXiv 2202.00512.
 """
 
@@ -18,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,10 +29,15 @@ from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
 from diffdemo import digits, faces, images
 from diffdemo.errors import DiffdemoError
 from diffdemo.fitting import DATA, Report, rate, shuffled
+from diffdemo.models import load_model
+from diffdemo.muon import Muon
 
 T = 1000
-FLOOR = 0.05
+FLOOR = 0.05  # least weight of |v_hat - v|^2
+GAMMA = 5.0  # SNR above which an epsilon error counts for less
+KNEE, BELOW = 0.4, 0.7  # the share BELOW of the levels trained on lies under KNEE T
 SAVE_SECONDS = 120
+PICTURES = 2**24  # set aside for each seed of a stream, so that a second training sees others than the first
 DTYPES = {"auto": None, "float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -108,16 +115,24 @@ class Trainer:
         seconds: how long in all, over every resumed part.
         data: folder of the data set, where the recipe needs one.
         dtype: what the network computes in; the weights stay float32.
-        seed: names the first weights and, with step and process, the noise of each batch.
+        seed: names the first weights and, with step and process, the pictures and the noise of each batch.
+        start: folder of a finished pipeline of the same recipe, whose weights to begin with at half the peak rate; None = from scratch.
+
+    Raises:
+        DiffdemoError: `start` holds no network of this recipe's shape.
     """
 
-    def __init__(self, recipe: Recipe, seconds: float, data: Path = DATA, dtype: torch.dtype | None = None, seed: int = 0):
+    def __init__(
+        self, recipe: Recipe, seconds: float, data: Path = DATA, dtype: torch.dtype | None = None, seed: int = 0, start: Path | None = None
+    ):
         self.accelerator = Accelerator()
         self.recipe, self.seconds, self.seed = recipe, seconds, seed
         self.stream = recipe.source(data)
         torch.manual_seed(seed)
         device = self.accelerator.device
-        self.network = UNet2DModel(**recipe.network).to(device)
+        self.network = _network_of(start, recipe) if start else UNet2DModel(**recipe.network)
+        self.network.to(device)
+        self.rate = recipe.rate / 2 if start else recipe.rate
         self.weights = [torch.nn.Parameter(_flat(p.detach().clone())) for p in self.network.parameters()]
         self.average = [w.detach().clone() for w in self.weights]
         if (dtype := dtype or fast_dtype(device)) != self.network.dtype:
@@ -132,8 +147,8 @@ class Trainer:
         inner = [w.ndim == 2 and not n.startswith(("conv_in", "conv_out")) for n, w in zip(names, self.weights, strict=True)]
         matrices = [w for w, i in zip(self.weights, inner, strict=True) if i]
         rest = [w for w, i in zip(self.weights, inner, strict=True) if not i]
-        peak = self.recipe.rate
-        muon = [torch.optim.Muon(matrices, lr=peak, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")] if matrices else []
+        peak = self.rate
+        muon = [Muon(matrices, lr=peak)] if matrices else []
         return [*muon, torch.optim.AdamW(rest, lr=peak, betas=(0.9, 0.99), weight_decay=0.0)]
 
     def fit(self) -> Iterator[Report]:
@@ -157,7 +172,7 @@ class Trainer:
 
     def _update(self, share: float) -> float:
         network, parameters = self.network, list(self.network.parameters())
-        now = rate(self.recipe.rate, self.recipe.warm_up, self.step, share)
+        now = rate(self.rate, self.recipe.warm_up, self.step, share)
         with torch.no_grad():
             for p, w in zip(parameters, self.weights, strict=True):
                 p.copy_(w.view_as(p))
@@ -178,18 +193,17 @@ class Trainer:
         """The weighted loss, and what it is in terms of epsilon (for the log)."""
         a, size = self.accelerator, self.recipe.size
         part = self.step * a.num_processes + a.process_index
-        x0 = self.stream(part * size, size).to(a.device)
+        x0 = self.stream(self.seed * PICTURES + part * size, size).to(a.device)
         generator = torch.Generator().manual_seed(self.seed * 2**32 + part)
-        # stratified levels: one in each of `size` equal parts of 0..T, so that no batch misses the low or the high end
-        t = ((torch.arange(size) + torch.rand(size, generator=generator)) * (T / size)).long().to(a.device)
+        # stratified: one level in each of `size` equally probable parts of 0..T, so that no batch misses the low or the high end
+        t = levels((torch.arange(size) + torch.rand(size, generator=generator)) / size).to(a.device)
         eps = torch.randn(x0.shape, generator=generator).to(a.device)
         alpha_bar = self.alpha_bar[t].view(-1, 1, 1, 1)
         x_n = alpha_bar.sqrt() * x0 + (1 - alpha_bar).sqrt() * eps
         v = alpha_bar.sqrt() * eps - (1 - alpha_bar).sqrt() * x0
         v_hat = self.network(x_n.to(self.network.dtype), t).sample.float()
         error = (v_hat - v).square().mean((1, 2, 3))
-        weight = self.alpha_bar[t].clamp(min=FLOOR)
-        return (weight * error).mean(), (self.alpha_bar[t] * error).mean().detach()
+        return (loss_weight(self.alpha_bar[t]) * error).mean(), (self.alpha_bar[t] * error).mean().detach()
 
     def state(self) -> dict:
         """All that is needed to go on later."""
@@ -216,7 +230,7 @@ class Trainer:
         DDPMPipeline(unet=network.half(), scheduler=scheduler()).save_pretrained(folder, safe_serialization=True)
 
 
-def train(name: str, minutes: float, state: Path, out: Path, data: Path = DATA, dtype: torch.dtype | None = None) -> Iterator[Report]:
+def train(name: str, minutes: float, state: Path, out: Path, **options: Any) -> Iterator[Report]:
     """Train a bundled model, resuming from `state` if it is there, and write it to `out` at the end; yields every step.
 
     Args:
@@ -224,17 +238,16 @@ def train(name: str, minutes: float, state: Path, out: Path, data: Path = DATA, 
         minutes: how long in all, resumed parts included.
         state: file for what is needed to go on, written every few minutes; a log of the loss is kept beside it (.jsonl).
         out: folder for the finished DDPMPipeline.
-        data: folder of the MNIST files (see `digits.read_mnist`), for the digits.
-        dtype: what the network computes in; None = the fastest of float32 and bfloat16 on this device.
+        options: data, dtype, seed and start, as in `Trainer`.
 
     Raises:
-        DiffdemoError: there is no recipe of that name, the time is not positive, or the data set is missing.
+        DiffdemoError: there is no recipe of that name, the time is not positive, the data set is missing, or `start` does not fit.
     """
     if name not in RECIPES:
         raise DiffdemoError(f"There is no recipe {name!r}: the ones there are train {', '.join(RECIPES)}.")
     if not minutes > 0:
         raise DiffdemoError(f"The training time is a number of minutes above 0, not {minutes:g}.")
-    return _train(Trainer(RECIPES[name], minutes * 60, data, dtype), state, out)
+    return _train(Trainer(RECIPES[name], minutes * 60, **options), state, out)
 
 
 def _train(trainer: Trainer, state: Path, out: Path) -> Iterator[Report]:
@@ -259,6 +272,27 @@ def _checkpoint(trainer: Trainer, report: Report, state: Path) -> None:
     part.replace(state)
     with state.with_suffix(".jsonl").open("a") as log:
         log.write(json.dumps(asdict(report)) + "\n")
+
+
+def _network_of(folder: Path, recipe: Recipe) -> UNet2DModel:
+    """A recipe's network with the weights of a finished pipeline."""
+    network = UNet2DModel(**recipe.network)
+    try:
+        network.load_state_dict(load_model(str(folder), "cpu").network.state_dict())
+    except RuntimeError as error:
+        raise DiffdemoError(f"The network in {folder.name} is not of the shape that this recipe trains, so it cannot be begun with.") from error
+    return network
+
+
+def levels(quantile: torch.Tensor) -> torch.Tensor:
+    """Timesteps t = n - 1 of the quantiles, (B,) in [0, 1) → (B,) int64: uniform below KNEE T with probability BELOW, uniform above it else."""
+    low, high = quantile / BELOW * KNEE, KNEE + (quantile - BELOW) / (1 - BELOW) * (1 - KNEE)
+    return (torch.where(quantile < BELOW, low, high) * T).long().clamp(max=T - 1)
+
+
+def loss_weight(alpha_bar: torch.Tensor) -> torch.Tensor:
+    """The weight of |v_hat - v|^2: alpha_bar min(SNR, GAMMA) / SNR, at least FLOOR."""
+    return torch.minimum(alpha_bar, GAMMA * (1 - alpha_bar)).clamp(min=FLOOR)
 
 
 def _flat(weight: torch.Tensor) -> torch.Tensor:

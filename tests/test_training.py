@@ -38,17 +38,46 @@ def test_the_loss_falls(recipe):
     assert float(trainer._loss()[0].detach()) < 0.75 * reports[0].loss
 
 
-def test_the_weighted_loss_is_the_epsilon_loss_where_alpha_bar_is_large(recipe):
+def test_the_weighted_loss_is_the_epsilon_loss_where_alpha_bar_is_large(recipe, monkeypatch):
     """alpha_bar |v_hat - v|^2 = |eps_hat - eps|^2, checked through the network itself."""
     trainer = training.Trainer(recipe, seconds=1000)
     weighted, epsilon = trainer._loss()
-    assert weighted.item() > epsilon.item() > 0
-    floor, training.FLOOR = training.FLOOR, 0.0
-    try:
-        weighted, epsilon = trainer._loss()
-        assert weighted.item() == pytest.approx(epsilon.item(), rel=1e-5)
-    finally:
-        training.FLOOR = floor
+    assert weighted.item() != epsilon.item() > 0
+    monkeypatch.setattr(training, "FLOOR", 0.0)
+    monkeypatch.setattr(training, "GAMMA", math.inf)
+    weighted, epsilon = trainer._loss()
+    assert weighted.item() == pytest.approx(epsilon.item(), rel=1e-5)
+
+
+def test_the_weight_of_an_epsilon_error_is_cut_above_an_snr_of_gamma():
+    """In terms of epsilon the weight is min(SNR, GAMMA) / SNR (min-SNR), but for the floor."""
+    alpha_bar = training.scheduler().alphas_cumprod[40:500].double()
+    snr = alpha_bar / (1 - alpha_bar)
+    assert snr[0] > 2 * training.GAMMA > training.GAMMA > snr[-1]
+    assert torch.allclose(training.loss_weight(alpha_bar) / alpha_bar, snr.clamp(max=training.GAMMA) / snr)
+
+
+def test_seven_in_ten_levels_lie_below_the_knee_and_none_is_left_out():
+    t = training.levels((torch.arange(100_000) + 0.5) / 100_000)
+    assert float((t < 400).double().mean()) == pytest.approx(0.7, abs=1e-3)
+    assert t.unique().tolist() == list(range(1000))
+
+
+def test_a_second_training_begins_with_the_first_and_sees_other_faces(recipe, tmp_path):
+    first = training.Trainer(recipe, seconds=1000)
+    first.save(tmp_path / "first")
+    second = training.Trainer(recipe, seconds=1000, seed=1, start=tmp_path / "first")
+    for a, b in zip(first.average, second.weights, strict=True):
+        assert torch.allclose(a, b, atol=1e-3)  # saved in half precision
+    seen = []
+    for trainer in (first, second):
+        stream = trainer.stream
+        trainer.stream = lambda place, count, stream=stream: seen.append(place) or stream(place, count)
+        trainer._loss()
+    assert seen == [0, training.PICTURES]
+    wider = replace(recipe, network={**TINY, "block_out_channels": (8, 24)})
+    with pytest.raises(DiffdemoError, match="shape"):
+        training.Trainer(wider, seconds=1000, start=tmp_path / "first")
 
 
 def test_a_stopped_run_goes_on_where_it_was(recipe):
@@ -111,7 +140,7 @@ def test_the_committed_weights_are_those_of_the_committed_recipe(name):
 @pytest.mark.parametrize(("name", "minutes"), [("cats", 1), ("faces", 0), ("faces", math.nan), ("digits", 1)])
 def test_impossible_training_is_refused(name, minutes, tmp_path):
     with pytest.raises(DiffdemoError):
-        training.train(name, minutes, tmp_path / "s.pt", tmp_path / "m", tmp_path)
+        training.train(name, minutes, tmp_path / "s.pt", tmp_path / "m", data=tmp_path)
 
 
 @pytest.mark.slow
