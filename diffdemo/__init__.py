@@ -7,8 +7,11 @@ from typing import Any
 
 _PUBLIC = {
     "Belief": "experiment",
+    "Branch": "experiment",
+    "Collision": "experiment",
     "Curve": "experiment",
     "DiffdemoError": "errors",
+    "Embedding": "experiment",
     "RoundTrip": "experiment",
     "collide": "posterior",
     "denoise": "sampling",
@@ -27,8 +30,11 @@ _PUBLIC = {
 
 __all__ = [
     "Belief",
+    "Branch",
+    "Collision",
     "Curve",
     "DiffdemoError",
+    "Embedding",
     "RoundTrip",
     "collide",
     "denoise",

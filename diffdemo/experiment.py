@@ -10,11 +10,13 @@ from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlencode
 
 from diffdemo.errors import ExperimentError
-from diffdemo.fields import FIELDS
+from diffdemo.fields import FIELDS, MAX_N
+from diffdemo.terms import SEED_END
 
 VERSION = "1"
 MAX_QUERY = 8000  # characters of a link's query
 MAX_TILES = 1024  # levels x seeds of a curve
+WAYS_BACK = 8  # from the x_n that two pictures share
 
 
 def picture_from_png(data: bytes) -> str:
@@ -121,12 +123,99 @@ class Belief(Experiment):
     revision: str = FIELDS["revision"].default
 
 
+@dataclass(frozen=True)
+class Embedding(Experiment):
+    """Is x_T an embedding: ways from one picture to an x_n, what each leads back to, and whether it passes as noise.
+
+    Raises:
+        ExperimentError: a field is out of its bounds (see FIELDS), or n is 0.
+    """
+
+    kind: ClassVar[str] = "embed"
+
+    model: str = FIELDS["model"].default
+    picture: str = FIELDS["picture"].default
+    n: int = MAX_N
+    seeds: tuple[int, ...] = (0, 1, 2, 3)
+    steps: int = 50
+    methods: tuple[str, ...] = FIELDS["methods"].default
+    warm: float = FIELDS["warm"].default
+    other: str = ""
+    revision: str = FIELDS["revision"].default
+
+    def __post_init__(self):
+        super().__post_init__()
+        _check_noise(self, "there is no code of it")
+
+
+@dataclass(frozen=True)
+class Collision(Experiment):
+    """Two pictures, one noise: the noise that takes a second picture to the very x_n of the first, and whose picture comes back from it.
+
+    Raises:
+        ExperimentError: a field is out of its bounds (see FIELDS), n is 0, there is no second picture, or the last seed is too large.
+    """
+
+    kind: ClassVar[str] = "collide"
+
+    model: str = FIELDS["model"].default
+    picture: str = FIELDS["picture"].default
+    other: str = FIELDS["other"].default
+    n: int = 500
+    seed: int = FIELDS["seed"].default
+    steps: int = 50
+    eta: float = 1.0
+    revision: str = FIELDS["revision"].default
+
+    def __post_init__(self):
+        super().__post_init__()
+        _check_noise(self, "two pictures share nothing")
+        if not self.other:
+            raise ExperimentError("A collision needs a second picture.")
+        _check_futures(self, WAYS_BACK)
+
+
+@dataclass(frozen=True)
+class Branch(Experiment):
+    """Where paths split: one ancestral path down from x_T, and futures that leave it at points along the way.
+
+    Raises:
+        ExperimentError: a field is out of its bounds (see FIELDS), or the last seed is too large.
+    """
+
+    kind: ClassVar[str] = "branch"
+
+    model: str = FIELDS["model"].default
+    picture: str = FIELDS["picture"].default
+    seed: int = FIELDS["seed"].default
+    points: int = FIELDS["points"].default
+    futures: int = FIELDS["futures"].default
+    steps: int = 50
+    jump: int = FIELDS["jump"].default
+    revision: str = FIELDS["revision"].default
+
+    def __post_init__(self):
+        super().__post_init__()
+        _check_futures(self, self.futures)
+
+
+def _check_noise(experiment: Any, otherwise: str) -> None:
+    if experiment.n == 0:
+        raise ExperimentError(f"Without noise {otherwise}: the number of noise steps n must be at least 1.")
+
+
+def _check_futures(experiment: Any, count: int) -> None:
+    """Future j uses seed + 1 + j."""
+    if experiment.seed + count >= SEED_END:
+        raise ExperimentError(f"The seeds after this one are needed too: with {count} ways back the seed is at most {SEED_END - 1 - count}.")
+
+
 def _check_solver(experiment: Any) -> None:
     if experiment.eta > 0 and experiment.solver != "ddim":
         raise ExperimentError(f"The solver {experiment.solver} is deterministic: it takes eta = 0, not {experiment.eta:g}.")
 
 
-KINDS: dict[str, type[Experiment]] = {cls.kind: cls for cls in (RoundTrip, Curve, Belief)}
+KINDS: dict[str, type[Experiment]] = {cls.kind: cls for cls in (RoundTrip, Curve, Embedding, Collision, Belief, Branch)}
 
 
 def experiment_from_query(query: str) -> Experiment:

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from diffdemo.errors import ExperimentError
-from diffdemo.terms import DIGITS, MAX_STEPS, SEED_END, SOLVERS, SPACINGS, STARTS
+from diffdemo.terms import CODES, DIGITS, MAX_STEPS, SEED_END, SOLVERS, SPACINGS, STARTS
 
 MAX_PNG = 1600  # characters of a picture inside a link
 MAX_SEEDS = 64
 MAX_N = 1000
 MAX_LEVELS = 64
+MAX_POINTS = 32
+MAX_FUTURES = 32
+MAX_JUMP = 20
 MAX_CANDIDATES = 16
 MAX_PICTURES = 1000  # of a command at once
 MAX_LINE_UP = 6000  # characters of a line-up's pictures in a link
@@ -116,6 +119,21 @@ def _line_up(field: Field, value: Any) -> str:
     if len(pictures) > field.maximum or any(_picture(field, picture).startswith("sha256:") for picture in pictures):
         raise _refuse(field, value)
     return value
+
+
+def _other(field: Field, value: Any) -> str:
+    """Nothing, or a picture that a link can hold."""
+    if not isinstance(value, str) or (value and _picture(field, value).startswith("sha256:")):
+        raise _refuse(field, value)
+    return value
+
+
+def _words(field: Field, value: Any) -> tuple[str, ...]:
+    """Some of the choices, each once, in their own order."""
+    words = value.split(",") if isinstance(value, str) else list(value) if isinstance(value, Sequence) else []
+    if not words or len(set(words)) < len(words) or any(not isinstance(word, str) or word not in field.choices for word in words):
+        raise _refuse(field, value)
+    return tuple(word for word in field.choices if word in words)
 
 
 def _numbers(field: Field, value: Any, end: int) -> tuple[int, ...]:
@@ -242,5 +260,11 @@ FIELDS: dict[str, Field] = {
     "eta": Field("eta", "a number from 0 (deterministic) to 1 (ancestral, fresh noise in every step)", _real, 0.0, 0, 1, write=_short),
     "solver": Field("Solver", f"one of {', '.join(SOLVERS)}", _word, "ddim", choices=SOLVERS),
     "spacing": Field("Step spacing", f"one of {', '.join(SPACINGS)}", _word, "trailing", choices=SPACINGS),
+    "methods": Field("Codes", f"some of {', '.join(CODES)}, joined by commas", _words, CODES, choices=CODES, write=",".join),
+    "warm": Field("Warm start", "the share, 0 to 1, of an inversion's lowest steps that one jump of noise replaces", _real, 0.0, 0, 1, write=_short),
+    "other": Field("Second picture", "face:SEED, digit:INDEX up to 9999, or png: with a small picture in base64url", _other, "face:4"),
+    "points": Field("Branching points", f"a whole number of points along the path from 1 to {MAX_POINTS}", _whole, 8, 1, MAX_POINTS),
+    "futures": Field("Futures", f"a whole number of futures from each point, from 2 to {MAX_FUTURES}", _whole, 6, 2, MAX_FUTURES),
+    "jump": Field("Jump back", f"a whole number of steps, 0 (never) to {MAX_JUMP}, that the path climbs back each time", _whole, 0, 0, MAX_JUMP),
     "start": Field("Start", "picture (n steps of noise on the picture) or noise (pure Gaussian noise alone)", _word, "picture", choices=STARTS),
 }

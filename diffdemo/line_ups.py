@@ -94,6 +94,15 @@ class LineUp:
         """The share of the visible attributes that an unrelated picture shows too."""
         return float(self._agreement(shown, self.values).mean())
 
+    def alike(self, x: Tensor) -> float:
+        """The share of the attributes, read, that two pictures of (B, C, H, W) have in common, on average over all pairs; B >= 2."""
+        return _pairs_alike(self.reader.read(x))
+
+    @cached_property
+    def alike_by_chance(self) -> float:
+        """The same for two pictures of the line-up."""
+        return _pairs_alike(self.values)
+
     @staticmethod
     def _agreement(shown: Shown, values: Tensor) -> Tensor:
         return (values == shown.values)[:, shown.visible].float().mean(1)
@@ -101,6 +110,15 @@ class LineUp:
     def word(self, attribute: int, value: int) -> str:
         """The value of an attribute in words."""
         return str(value) if self.name == "digits" else faces.word(faces.ATTRIBUTES[self.attributes[attribute]], value)
+
+
+def _pairs_alike(values: Tensor) -> float:
+    """The share of equal values, (N, A), averaged over attributes and all pairs of different rows."""
+    rows, shares = len(values), []
+    for column in values.T:
+        same = column.unique(return_counts=True)[1].double()
+        shares.append(float((same * (same - 1)).sum()) / (rows * (rows - 1)))
+    return sum(shares) / len(shares)
 
 
 @cache

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from diffdemo.errors import DiffdemoError, ExperimentError
 from diffdemo.noise import NoiseStream
-from diffdemo.schedule import Levels, Schedule, grids
+from diffdemo.schedule import Levels, Schedule, Steps, grids
 from diffdemo.terms import SOLVERS
 
 
@@ -39,18 +39,20 @@ class Step:
         n: (B,) int64, the level x0_hat was predicted at.
         x: (B, C, H, W), the state after the step.
         x0_hat: (B, C, H, W), the network's one-step estimate of the clean picture.
+        before: (B, C, H, W), the state that was shown to the network.
     """
 
     n: Tensor
     x: Tensor
     x0_hat: Tensor
+    before: Tensor
 
 
 def denoise(
     model: Denoiser,
     x_n: Tensor,
     n: Levels,
-    steps: int = 20,
+    steps: Steps = 20,
     eta: float = 0.0,
     solver: str = "ddim",
     spacing: str = "trailing",
@@ -68,7 +70,7 @@ def denoise_steps(
     model: Denoiser,
     x_n: Tensor,
     n: Levels,
-    steps: int = 20,
+    steps: Steps = 20,
     eta: float = 0.0,
     solver: str = "ddim",
     spacing: str = "trailing",
@@ -81,7 +83,7 @@ def denoise_steps(
         model: the network with its schedule.
         x_n: (B, C, H, W), pictures with n steps of noise.
         n: 0..T, one for all rows or (B,); a row at 0 is returned as it is.
-        steps: network calls, spaced inside [0, n].
+        steps: network calls, spaced inside [0, n], one for all rows or (B,).
         eta: scales the standard deviation of the fresh noise (DDIM eq. 16); 0 = deterministic, 1 = ancestral.
         solver: "ddim", or "dpm++2m" (second-order multistep, eta = 0 only).
         spacing: "trailing" (uniform in n) or "logsnr" (uniform in log SNR).
@@ -98,22 +100,53 @@ def denoise_steps(
         raise DiffdemoError(f"x_n is a float tensor (B, C, H, W), not {x_n.dtype} {tuple(x_n.shape)}.")
     levels = grids(model.schedule, model.schedule.levels(n, len(x_n)), steps, spacing)
     fresh = _fresh_noise(x_n, eta, solver, seeds)
-    bound = model.clip if clip is None else (model.clip or 1.0) if clip else None
-    return _Loop(model, solver, eta, fresh, bound).run(x_n, levels)
+    return _Loop(model, solver, eta, fresh, _bound(model, clip)).run(x_n, levels)
 
 
-def _fresh_noise(x_n: Tensor, eta: float, solver: str, seeds: Sequence[int] | None) -> NoiseStream | None:
+def walk(
+    model: Denoiser, x: Tensor, levels: Tensor, eta: float = 0.0, seeds: Sequence[int] | None = None, clip: bool | None = None
+) -> Iterator[Step]:
+    """Follow any row of levels: down by the DDIM step, up by fresh noise; one `Step` whenever a row asks the network.
+
+    Args:
+        model: the network with its schedule.
+        x: (B, C, H, W), each row at the first of its levels.
+        levels: (B, K + 1) int64, 0..T; a row that stays at a level waits. As `schedule.grids` or `schedule.with_jumps` give them.
+        eta: as in `denoise_steps`.
+        seeds: (B,), needed for eta > 0 and wherever a row goes up; used as in `denoise_steps`.
+        clip: as in `denoise_steps`.
+
+    Raises:
+        DiffdemoError: an argument is out of bounds or does not fit the others; checked before the first network call.
+
+    References:
+        Song et al., 2021, DDIM, eq. 12, arXiv 2010.02502; Lugmayr et al., 2022, RePaint, algorithm 1 (going up), arXiv 2201.09865.
+    """
+    if levels.ndim != 2 or len(levels) != len(x) or levels.shape[1] < 1:
+        raise DiffdemoError(f"Every one of the {len(x)} rows needs its levels, (B, K + 1), not {tuple(levels.shape)}.")
+    for column in levels.T:
+        model.schedule.levels(column, len(x))
+    fresh = _fresh_noise(x, eta, "ddim", seeds, climbs=bool((levels.diff(dim=1) > 0).any()))
+    return _Loop(model, "ddim", eta, fresh, _bound(model, clip)).run(x, levels)
+
+
+def _bound(model: Denoiser, clip: bool | None) -> float | None:
+    """x0_hat is clipped to plus and minus this; None = not clipped."""
+    return model.clip if clip is None else (model.clip or 1.0) if clip else None
+
+
+def _fresh_noise(x_n: Tensor, eta: float, solver: str, seeds: Sequence[int] | None, climbs: bool = False) -> NoiseStream | None:
     """The seeds' streams, their first draw (the eps of x_n) already taken; None when nothing is to be drawn."""
     if solver not in SOLVERS:
         raise ExperimentError(f"The solver is one of {', '.join(SOLVERS)}, not {solver!r}.")
     if isinstance(eta, bool) or not isinstance(eta, int | float) or not 0 <= eta <= 1:
         raise ExperimentError(f"eta is a number from 0 (deterministic) to 1 (ancestral), not {eta!r}.")
-    if eta == 0:
+    if eta == 0 and not climbs:
         return None
     if solver != "ddim":
         raise ExperimentError(f"The solver {solver} is deterministic: it takes eta = 0, not {eta:g}.")
     if seeds is None or len(seeds) != len(x_n):
-        raise ExperimentError("With eta > 0 every row needs a seed for its fresh noise.")
+        raise ExperimentError("With eta > 0, or where it goes up, every row needs a seed for its fresh noise.")
     stream = NoiseStream(seeds, x_n.shape[1:])
     stream.draw()
     return stream
@@ -128,17 +161,24 @@ class _Loop:
     bound: float | None
 
     def run(self, x: Tensor, levels: Tensor) -> Iterator[Step]:
-        calls = (levels[:, :-1] > 0).sum(1)
-        n, x0_hat = levels[:, 0].clone(), x
+        n, x0_hat, shown = levels[:, 0].clone(), x, x
         for k in range(levels.shape[1] - 1):
-            rows = (calls > k).nonzero().flatten() if int(calls.min()) <= k else slice(None)
-            x, new_x0_hat = self._advance(x, x0_hat, levels, k, rows)
+            here, there = levels[:, k], levels[:, k + 1]
+            fresh = self.fresh.draw().to(x.device, x.dtype) if self.fresh else None
+            if (up := (there > here).nonzero().flatten()).numel() and fresh is not None:
+                x = _replace(x, up, self.model.schedule.renoise(x[up], here[up], there[up], fresh[up]))
+            down = there < here
+            rows = slice(None) if bool(down.all()) else down.nonzero().flatten()
+            if not bool(down.any()):
+                continue
+            shown = _replace(shown, rows, x[rows])
+            x, new_x0_hat = self._advance(x, x0_hat, levels, k, rows, fresh)
             n, x0_hat = n.clone(), _replace(x0_hat, rows, new_x0_hat)
-            n[rows] = levels[rows, k]
-            yield Step(n, x, x0_hat)
+            n[rows] = here[rows]
+            yield Step(n, x, x0_hat, shown)
 
     @torch.no_grad()
-    def _advance(self, x: Tensor, x0_before: Tensor, levels: Tensor, k: int, rows: Tensor | slice) -> tuple[Tensor, Tensor]:
+    def _advance(self, x: Tensor, x0_before: Tensor, levels: Tensor, k: int, rows: Tensor | slice, fresh: Tensor | None) -> tuple[Tensor, Tensor]:
         """One network call for the rows still under way; returns the whole new state, and x0_hat of those rows."""
         schedule, state, n, n_prev = self.model.schedule, x[rows], levels[rows, k], levels[rows, k + 1]
         eps_hat = self.model.predict_noise(state, n)
@@ -150,8 +190,8 @@ class _Loop:
             if k > 0:
                 estimate = _second_order(schedule, x0_hat, x0_before[rows], levels[rows, k - 1 : k + 2])
             eps_hat = schedule.eps_from_x0(state, estimate, n)
-        fresh = self.fresh.draw().to(x.device, x.dtype)[rows] if self.fresh else None
-        state = schedule.ddim_step(state, eps_hat, n, n_prev, x0_hat=estimate, eta=self.eta, fresh=fresh)
+        new = fresh[rows] if fresh is not None else None
+        state = schedule.ddim_step(state, eps_hat, n, n_prev, x0_hat=estimate, eta=self.eta, fresh=new)
         return _replace(x, rows, state), x0_hat
 
 

@@ -15,6 +15,7 @@ from diffdemo.errors import DiffdemoError, ExperimentError
 from diffdemo.terms import SPACINGS
 
 Levels = int | Sequence[int] | Tensor
+Steps = int | Sequence[int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,6 +143,21 @@ class Schedule:
         x_prev = _column(below.sqrt(), x) * x0_hat + _column((1 - below - sigma**2).clamp(min=0).sqrt(), x) * eps_hat
         return x_prev if eta == 0 else x_prev + _column(sigma, x) * fresh
 
+    def renoise(self, x: Tensor, n: Tensor, n_up: Tensor, fresh: Tensor) -> Tensor:
+        """From level n up to n_up > n by fresh noise alone: sqrt(a) x + sqrt(1 - a) fresh, a = alpha_bar(n_up) / alpha_bar(n).
+
+        Args:
+            x: (B, C, H, W), state at level n.
+            n: (B,) int64, 0..T - 1.
+            n_up: (B,) int64, above n.
+            fresh: (B, C, H, W) standard normal.
+
+        References:
+            Ho et al., 2020, eq. 2, arXiv 2006.11239, over several steps; Lugmayr et al., 2022, RePaint, algorithm 1, arXiv 2201.09865.
+        """
+        kept = self.alpha_bar[n_up] / self.alpha_bar[n]
+        return _column(kept.sqrt(), x) * x + _column((1 - kept).sqrt(), x) * fresh
+
 
 def _column(values: Tensor, like: Tensor) -> Tensor:
     return values.to(like.device, like.dtype).view(-1, 1, 1, 1)
@@ -167,16 +183,59 @@ def grid(schedule: Schedule, n: int, steps: int, spacing: str = "trailing") -> l
     return [*levels.tolist(), 0]
 
 
-def grids(schedule: Schedule, n: Tensor, steps: int, spacing: str = "trailing") -> Tensor:
+def grids(schedule: Schedule, n: Tensor, steps: Steps, spacing: str = "trailing") -> Tensor:
     """The grid of each row, (B, K + 1) int64, K the largest min(n, steps); shorter rows are filled with zeros at the end.
 
+    Args:
+        schedule: the noise schedule.
+        n: (B,) int64, where each row starts.
+        steps: network calls at most, one for all rows or (B,).
+        spacing: as in `grid`.
+
     Raises:
-        ExperimentError: steps is not a whole number from 1 up, or the spacing is unknown.
+        ExperimentError: steps is not a whole number from 1 up, or one for each row; or the spacing is unknown.
     """
-    if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or steps < 1:
-        raise ExperimentError(f"The number of network calls, steps, is a whole number from 1 up, not {steps!r}.")
+    counts = list(steps) if isinstance(steps, Sequence) and not isinstance(steps, str) else [steps] * len(n)
+    if len(counts) != len(n):
+        raise ExperimentError(f"The number of network calls, steps, is one whole number, or one for each of the {len(n)} rows.")
+    for count in counts or [steps]:
+        if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1:
+            raise ExperimentError(f"The number of network calls, steps, is a whole number from 1 up, not {count!r}.")
     if spacing not in SPACINGS:
         raise ExperimentError(f"The step spacing is one of {', '.join(SPACINGS)}, not {spacing!r}.")
-    rows = {level: grid(schedule, level, steps, spacing) for level in set(n.tolist())}
-    width = max((len(row) for row in rows.values()), default=1)
-    return torch.tensor([rows[level] + [0] * (width - len(rows[level])) for level in n.tolist()], dtype=torch.int64).reshape(len(n), width)
+    wanted = list(zip(n.tolist(), counts, strict=True))
+    rows = {pair: grid(schedule, *pair, spacing) for pair in set(wanted)}
+    return filled([rows[pair] for pair in wanted])
+
+
+def filled(rows: Sequence[Sequence[int]]) -> Tensor:
+    """Rows of levels of different lengths as one (B, longest) int64 tensor, zeros at the end."""
+    width = max((len(row) for row in rows), default=1)
+    return torch.tensor([[*row, *[0] * (width - len(row))] for row in rows], dtype=torch.int64).reshape(len(rows), width)
+
+
+def with_jumps(levels: Sequence[int], jump: int, times: int = 1) -> list[int]:
+    """A falling grid that now and then climbs back: at every `jump`-th level, `times` times, it goes up `jump` levels and comes down again.
+
+    Args:
+        levels: K + 1 falling levels that end at 0.
+        jump: how many levels each climb goes up; 0 = none, the grid as it is.
+        times: how often each climb is made.
+
+    Returns:
+        The levels visited, neighbours of the grid one after the other.
+
+    References:
+        Lugmayr et al., 2022, RePaint, section 4.2 and its published schedule, arXiv 2201.09865.
+    """
+    last = len(levels) - 1
+    left = dict.fromkeys(range(last - 1, jump - 1, -jump), times) if jump else {}  # by place in the grid; climbs begin at the lowest level above 0
+    place, visited = 0, list(levels[:1])
+    while place < last:
+        place += 1
+        visited.append(levels[place])
+        if left.get(place):
+            left[place] -= 1
+            visited += [levels[k] for k in range(place - 1, place - jump - 1, -1)]
+            place -= jump
+    return visited

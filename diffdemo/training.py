@@ -122,9 +122,7 @@ class Trainer:
         DiffdemoError: `start` holds no network of this recipe's shape.
     """
 
-    def __init__(
-        self, recipe: Recipe, seconds: float, data: Path = DATA, dtype: torch.dtype | None = None, seed: int = 0, start: Path | None = None
-    ):
+    def __init__(self, recipe: Recipe, seconds: float, data: Path = DATA, dtype: torch.dtype | None = None, seed: int = 0, start: Path | None = None):
         self.accelerator = Accelerator()
         self.recipe, self.seconds, self.seed = recipe, seconds, seed
         self.stream = recipe.source(data)

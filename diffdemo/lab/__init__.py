@@ -6,9 +6,12 @@ from typing import Any
 
 from PIL import Image
 
-from diffdemo.experiment import Belief, Curve, Experiment, RoundTrip
+from diffdemo.experiment import Belief, Branch, Collision, Curve, Embedding, Experiment, RoundTrip
 from diffdemo.lab.belief import BeliefResult, Candidate, belief, beliefs
+from diffdemo.lab.branch import BranchResult, branch
+from diffdemo.lab.collision import CollisionResult, collision
 from diffdemo.lab.curve import CurveResult, crossing, curve
+from diffdemo.lab.embedding import Code, EmbeddingResult, embedding
 from diffdemo.lab.progress import Progress
 from diffdemo.lab.round_trip import Path, RoundTripResult, round_trip
 from diffdemo.lab.subject import check_levels, picture, picture_text, resolve
@@ -16,8 +19,12 @@ from diffdemo.models import Model
 
 __all__ = [
     "BeliefResult",
+    "BranchResult",
     "Candidate",
+    "Code",
+    "CollisionResult",
     "CurveResult",
+    "EmbeddingResult",
     "Path",
     "Progress",
     "RoundTripResult",
@@ -30,8 +37,8 @@ __all__ = [
     "stream",
 ]
 
-Result = RoundTripResult | CurveResult | BeliefResult
-_RUNS = {RoundTrip: round_trip, Curve: curve, Belief: belief}
+Result = RoundTripResult | CurveResult | EmbeddingResult | CollisionResult | BeliefResult | BranchResult
+_RUNS = {RoundTrip: round_trip, Curve: curve, Embedding: embedding, Collision: collision, Belief: belief, Branch: branch}
 
 
 def run(experiment: Experiment, model: Model | None = None, given: Image.Image | None = None) -> Any:
@@ -52,6 +59,7 @@ def stream(experiment: Experiment, model: Model | None = None, given: Image.Imag
         DiffdemoError: unknown model or picture, n beyond the model's T; raised before any work.
     """
     model = resolve(experiment, model)
-    check_levels(model, *(experiment.levels if isinstance(experiment, Curve) else (experiment.n,)))  # type: ignore[attr-defined]
+    levels = getattr(experiment, "levels", None) or (getattr(experiment, "n", 0),)
+    check_levels(model, *levels)
     x0 = picture(experiment.picture, model, given)  # type: ignore[attr-defined]
     return _RUNS[type(experiment)](replace(experiment, revision=model.revision), model, x0)  # type: ignore[operator, type-var]

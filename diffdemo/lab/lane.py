@@ -5,19 +5,21 @@ No lock is held across a yield.
 """
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from diffdemo.models import Model
-from diffdemo.sampling import Step, denoise_steps
+from diffdemo.sampling import Step, denoise_steps, walk
+from diffdemo.schedule import Steps
 
 CHUNK = 64  # rows in one network call at most; fewer for large pictures
 PIXELS = 2**16  # rows times pixels in one network call at most
 _lock = threading.Lock()
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,6 @@ class Call:
         done, total: calls made and needed in all.
         index: of this call within its chunk.
         rows: which rows it worked on.
-        before: their states before it.
         step: what it gave.
     """
 
@@ -36,7 +37,6 @@ class Call:
     total: int
     index: int
     rows: slice
-    before: Tensor
     step: Step
 
 
@@ -52,7 +52,7 @@ def chunks(model: Model, count: int) -> list[slice]:
     return [slice(first, min(first + size, count)) for first in range(0, count, size)]
 
 
-def denoise_rows(model: Model, x_n: Tensor, n: Tensor, seeds: Sequence[int], steps: int, **options: Any) -> Iterator[Call]:
+def denoise_rows(model: Model, x_n: Tensor, n: Tensor, seeds: Sequence[int], steps: Steps, **options: Any) -> Iterator[Call]:
     """Denoise every row from its own level; yields after every network call.
 
     Args:
@@ -60,26 +60,41 @@ def denoise_rows(model: Model, x_n: Tensor, n: Tensor, seeds: Sequence[int], ste
         x_n: (B, C, H, W).
         n: (B,) int64, 0..T.
         seeds: (B,), one a row.
-        steps: network calls of a row at most.
+        steps: network calls of a row at most, one for all or (B,).
         options: eta, solver and spacing, as in `sampling.denoise_steps`.
     """
-    parts = chunks(model, len(x_n))
-    calls = [int(n[rows].clamp(max=steps).max()) for rows in parts]
-    for part, rows in enumerate(parts):
-        x = x_n[rows]
-        for index, step in enumerate(in_lane(denoise_steps(model, x, n[rows], steps, seeds=seeds[rows], **options))):
-            yield Call(sum(calls[:part]) + index + 1, sum(calls), index, rows, x, step)
-            x = step.x
+    per_row = [steps] * len(x_n) if isinstance(steps, int) else list(steps)
+    calls = n.minimum(torch.tensor(per_row, dtype=torch.int64))
+    counts = [int(calls[rows].max()) for rows in chunks(model, len(x_n))]
+    return _in_chunks(model, x_n, counts, lambda rows: denoise_steps(model, x_n[rows], n[rows], per_row[rows], seeds=seeds[rows], **options))
 
 
-def in_lane(loop: Iterator[Step]) -> Iterator[Step]:
-    """The same steps, each network call under the lane's lock."""
+def walk_rows(model: Model, x: Tensor, levels: Tensor, seeds: Sequence[int], eta: float) -> Iterator[Call]:
+    """Follow any levels, (B, K + 1), as `sampling.walk` does; yields after every network call."""
+    return _in_chunks(model, x, walk_calls(model, levels), lambda rows: walk(model, x[rows], levels[rows], eta, seeds[rows]))
+
+
+def walk_calls(model: Model, levels: Tensor) -> list[int]:
+    """The network calls that each chunk of rows makes to follow its levels."""
+    moves = levels.diff(dim=1) < 0
+    return [int(moves[rows].any(0).sum()) for rows in chunks(model, len(levels))]
+
+
+def _in_chunks(model: Model, x: Tensor, counts: list[int], start: Callable[[slice], Iterator[Step]]) -> Iterator[Call]:
+    """The loops that `start` begins, one chunk of rows after the other; `counts` are the calls that each makes."""
+    for part, rows in enumerate(chunks(model, len(x))):
+        for index, step in enumerate(in_lane(start(rows))):
+            yield Call(sum(counts[:part]) + index + 1, sum(counts), index, rows, step)
+
+
+def in_lane(loop: Iterator[Item]) -> Iterator[Item]:
+    """The same items, each under the lane's lock."""
     while True:
         with _lock:
-            step = next(loop, None)
-        if step is None:
+            item = next(loop, None)
+        if item is None:
             return
-        yield step
+        yield item
 
 
 def estimate(model: Model, x_n: Tensor, n: Tensor) -> Tensor:

@@ -70,7 +70,7 @@ def round_trip(e: RoundTrip, model: Model, x0: Tensor) -> Iterator[Progress | Ro
         rows, step = call.rows, call.step
         if call.index in frames:
             frame = frames.index(call.index)
-            path.levels[frame, rows], path.x[frame, rows], path.x0_hat[frame, rows] = step.n, call.before, step.x0_hat
+            path.levels[frame, rows], path.x[frame, rows], path.x0_hat[frame, rows] = step.n, step.before, step.x0_hat
         x[rows], x0_hat[rows] = step.x, step.x0_hat
         yield Progress(call.done, call.total, time.monotonic() - began, x0, x_n, x0_hat.clone())
     judge = Judge.of(e.picture, model, x0)
