@@ -62,7 +62,7 @@ class BranchResult:
         futures: (P, F, C, H, W). seeds: (F,), of their fresh noise, the same at every point.
         diversity: (P,) mean RMSE between two futures, on the [-1, 1] scale; unrelated: the same between unrelated pictures.
         kept: (P,) share of the attributes that two futures have in common, on average; None where nothing can be read.
-        chance: the same for two unrelated pictures.
+        chance: the same for two unrelated pictures. attributes: how many are read; 0 without.
         frames: states along the way.
         calls: network calls of the path itself.
         seconds: how long it took.
@@ -77,6 +77,7 @@ class BranchResult:
     unrelated: float
     kept: Tensor | None
     chance: float | None
+    attributes: int
     frames: Frames
     calls: int
     seconds: float
@@ -148,9 +149,10 @@ def _result(
     e: Branch, model: Model, x0: Tensor, trunk: Trunk, futures: Tensor, seeds: tuple[int, ...], frames: Frames, calls: int, began: float
 ) -> BranchResult:
     judge = Judge.of(e.picture, model, x0)
-    diversity = torch.tensor([metrics.unrelated_rmse(some) for some in futures], dtype=torch.float64)
-    kept = torch.tensor([judge.line_up.alike(some) for some in futures], dtype=torch.float64) if judge.line_up else None
+    diversity, line_up = torch.tensor([metrics.unrelated_rmse(some) for some in futures], dtype=torch.float64), judge.line_up
+    kept = torch.tensor([line_up.alike(some) for some in futures], dtype=torch.float64) if line_up else None
+    chance, attributes = (line_up.alike_by_chance, len(line_up.attributes)) if line_up else (None, 0)
     return BranchResult(
-        experiment=e, x0=x0, path=trunk, futures=futures, seeds=seeds, diversity=diversity, unrelated=judge.unrelated, kept=kept,
-        chance=judge.line_up.alike_by_chance if judge.line_up else None, frames=frames, calls=calls, seconds=time.monotonic() - began,
+        experiment=e, x0=x0, path=trunk, futures=futures, seeds=seeds, diversity=diversity, unrelated=judge.unrelated, kept=kept, chance=chance,
+        attributes=attributes, frames=frames, calls=calls, seconds=time.monotonic() - began,
     )  # fmt: skip

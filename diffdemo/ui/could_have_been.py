@@ -52,6 +52,11 @@ class CouldHaveBeen(Tab):
                 self.add = gr.Button("Add the picture at the left", size="sm", elem_id="collect")
                 self.clear = gr.Button("Use all 10,000 again", size="sm", elem_id="clear")
 
+    @property
+    def own(self) -> list[Any]:
+        """The visitor's own line-up."""
+        return [self.collected]
+
     def work(self, e: Belief, model: Model, given: Any) -> Iterator[tuple[Any, Any]]:
         """Yields (sentence, flip-book) once: one batch of network calls serves all levels."""
         if model.line_up is None:

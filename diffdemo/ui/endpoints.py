@@ -4,17 +4,17 @@ from typing import Any
 
 import gradio as gr
 
-from diffdemo.experiment import Belief, Curve, RoundTrip
+from diffdemo.experiment import Belief, Branch, Collision, Curve, Embedding, RoundTrip
 from diffdemo.fields import FIELDS, format_levels, format_seeds
 from diffdemo.lab import run
 from diffdemo.models import Model
-from diffdemo.ui import belief_view, curve_view, round_trip_view
+from diffdemo.ui import belief_view, branch_view, collide_view, curve_view, embed_view, round_trip_view
 from diffdemo.ui.widgets import told
 
 
 def publish(loaded: Model, lane: dict[str, Any]) -> None:
     """Add the endpoints to the page under construction; `loaded` is the model beside the bundled ones."""
-    for function in (round_trip, curve, belief):
+    for function in (round_trip, curve, embed, collide, belief, branch):
         gr.api(told(function, loaded), api_name=function.__name__, **lane)
 
 
@@ -55,6 +55,42 @@ def curve(
     return curve_view.as_json(run(Curve(model, picture, levels, seeds, steps, eta, solver, spacing), loaded))
 
 
+def embed(
+    loaded: Model,
+    model: str = FIELDS["model"].default,
+    picture: str = FIELDS["picture"].default,
+    n: int = Embedding.n,
+    seeds: str = format_seeds(Embedding.seeds),
+    steps: int = Embedding.steps,
+    methods: str = ",".join(Embedding.methods),
+    warm: float = FIELDS["warm"].default,
+    other: str = Embedding.other,
+) -> dict[str, Any]:
+    """Find codes x_n for a picture in up to five ways, go back from each, and tell which come back and which pass as noise.
+
+    Returns the sentence, the experiment as a query string, codes, reconstructions, errors, calls and statistics by method, the bands of true
+    noise, errors by steps, statistics of the kept paths and, with a second picture, the swap test.
+    """
+    return embed_view.as_json(run(Embedding(model, picture, n, seeds, steps, methods, warm, other), loaded))
+
+
+def collide(
+    loaded: Model,
+    model: str = FIELDS["model"].default,
+    picture: str = FIELDS["picture"].default,
+    other: str = FIELDS["other"].default,
+    n: int = Collision.n,
+    seed: int = FIELDS["seed"].default,
+    steps: int = Collision.steps,
+    eta: float = Collision.eta,
+) -> dict[str, Any]:
+    """Find the noise that takes a second picture to the very x_n of the first, how plausible it is, and whose picture comes back.
+
+    Returns the sentence, the experiment as a query string, x_n, both noises, the exact odds, and the ways back with what was read in them.
+    """
+    return collide_view.as_json(run(Collision(model, picture, other, n, seed, steps, eta), loaded))
+
+
 def belief(
     loaded: Model,
     model: str = FIELDS["model"].default,
@@ -68,3 +104,20 @@ def belief(
     Returns the sentence, the experiment as a query string, the top candidates, entropy, marginals, and both guesses as PNG data URIs.
     """
     return belief_view.as_json(run(Belief(model, picture, n, seed, line_up), loaded))
+
+
+def branch(
+    loaded: Model,
+    model: str = FIELDS["model"].default,
+    picture: str = FIELDS["picture"].default,
+    seed: int = FIELDS["seed"].default,
+    points: int = FIELDS["points"].default,
+    futures: int = FIELDS["futures"].default,
+    steps: int = Branch.steps,
+    jump: int = FIELDS["jump"].default,
+) -> dict[str, Any]:
+    """Follow one ancestral path down from x_T, branch into futures at points along it, and tell what they still have in common.
+
+    Returns the sentence, the experiment as a query string, the path, the futures by point, and their diversity and shared attributes by point.
+    """
+    return branch_view.as_json(run(Branch(model, picture, seed, points, futures, steps, jump), loaded))

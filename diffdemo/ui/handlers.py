@@ -1,7 +1,8 @@
 """What the rail's widgets do: plain functions of the models at hand and the widgets' raw values."""
 
 import random
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
@@ -9,7 +10,7 @@ from PIL import Image
 
 from diffdemo import faces, lab
 from diffdemo.errors import ExperimentError, ModelError
-from diffdemo.experiment import Belief, Curve, Experiment, RoundTrip
+from diffdemo.experiment import Belief, Branch, Collision, Curve, Embedding, Experiment, RoundTrip
 from diffdemo.fields import FIELDS, MAX_SEEDS
 from diffdemo.models import Model
 from diffdemo.terms import DIGITS, SEED_END
@@ -22,7 +23,9 @@ EXAMPLES = {
 
 FIRST = replace(FIELDS["seed"], label="First seed", help=f"a whole number from 0 to {SEED_END - 1}")
 COUNT = replace(FIELDS["n"], label="How many seeds", help=f"a whole number from 1 to {MAX_SEEDS}", default=16, minimum=1, maximum=MAX_SEEDS)
-PER_LEVEL = replace(COUNT, label="Seeds per level, for the curves", help="a whole number from 1 to 16", default=4, maximum=16)
+PER_LEVEL = replace(COUNT, label="Seeds per level or code", help="a whole number from 1 to 16", default=4, maximum=16)
+
+AT = ("all noise, n = T", "the dial's n")
 
 
 class Models:
@@ -48,27 +51,85 @@ def examples(model: Model) -> tuple[str, ...]:
     return EXAMPLES[model.line_up or "faces"]
 
 
-def experiment(kind: type[Experiment], models: Models, values: tuple) -> Experiment:
-    """The experiment of a tab that the rail's raw values describe.
+@dataclass(frozen=True)
+class Settings:
+    """What the rail says: the model, the picture as an experiment names it, the dial, the seeds and the sampler; the experiment checks the rest."""
 
-    Args:
-        kind: which experiment.
-        models: those at hand.
-        values: model, portrait, n, first seed, how many seeds, steps, eta, solver, spacing, start, seeds per level, and the
-            portraits of the visitor's own line-up.
+    model: Model
+    picture: Any
+    n: Any
+    first: int
+    count: int
+    steps: Any
+    eta: Any
+    solver: Any
+    spacing: Any
+    start: Any
+    per_level: Any
+
+    def seeds(self, count: int) -> tuple[int, ...]:
+        """So many seeds, from the first one on."""
+        return tuple(range(self.first, self.first + count))
+
+
+RAIL = 11  # raw values that come from the rail; a tab's own follow
+
+
+def settings(models: Models, values: tuple) -> Settings:
+    """The rail's raw values, RAIL of them.
+
+    Raises:
+        DiffdemoError: the model or a seed is impossible.
+    """
+    name, portrait, n, first, count, *rest = values
+    return Settings(models[name], named(portrait), n, FIRST.accept(first), COUNT.accept(count), *rest)
+
+
+def named(portrait: Any) -> Any:
+    """The picture of a portrait, as an experiment names it."""
+    return portrait.get("picture") if isinstance(portrait, dict) else portrait
+
+
+def experiment(kind: type[Experiment], models: Models, values: tuple) -> Experiment:
+    """The experiment of a tab that raw values describe: RAIL of the rail, in the order of Settings, then the tab's own.
 
     Raises:
         DiffdemoError: a value is impossible.
     """
-    name, portrait, n, first, count, steps, eta, solver, spacing, start, per_level, collected = values
-    picture = portrait.get("picture") if isinstance(portrait, dict) else portrait
-    first, count, name = FIRST.accept(first), COUNT.accept(count), models[name].name
-    if kind is Belief:
-        return Belief(name, picture, n, first, collected_names(collected))
-    if kind is Curve:
-        seeds = tuple(range(first, first + PER_LEVEL.accept(per_level)))
-        return Curve(name, picture, seeds=seeds, levels=levels(models[name]), steps=steps, eta=eta, solver=solver, spacing=spacing)
-    return RoundTrip(name, picture, n, tuple(range(first, first + count)), steps, eta, solver, spacing, start)
+    return _ASK[kind](settings(models, values[:RAIL]), *values[RAIL:])
+
+
+def _round_trip(s: Settings, *_: Any) -> RoundTrip:
+    return RoundTrip(s.model.name, s.picture, s.n, s.seeds(s.count), s.steps, s.eta, s.solver, s.spacing, s.start)
+
+
+def _curve(s: Settings, *_: Any) -> Curve:
+    seeds = s.seeds(PER_LEVEL.accept(s.per_level))
+    return Curve(s.model.name, s.picture, levels(s.model), seeds, s.steps, s.eta, s.solver, s.spacing)
+
+
+def _embedding(s: Settings, at: Any, steps: Any, warm: Any, second: Any) -> Embedding:
+    if at not in AT:
+        raise ExperimentError(f"The codes are those at one of: {', '.join(AT)}.")
+    n, seeds = s.model.schedule.T if at == AT[0] else s.n, s.seeds(PER_LEVEL.accept(s.per_level))
+    return Embedding(s.model.name, s.picture, n, seeds, steps, warm=warm, other=named(second))
+
+
+def _collision(s: Settings, second: Any, steps: Any) -> Collision:
+    return Collision(s.model.name, s.picture, named(second), s.n, s.first, steps)
+
+
+def _belief(s: Settings, collected: Any, *_: Any) -> Belief:
+    return Belief(s.model.name, s.picture, s.n, s.first, collected_names(collected))
+
+
+def _branch(s: Settings, points: Any, futures: Any, steps: Any, jump: Any) -> Branch:
+    return Branch(s.model.name, s.picture, s.first, points, futures, steps, jump)
+
+
+_ASK: dict[type[Experiment], Callable[..., Experiment]] = {
+    RoundTrip: _round_trip, Curve: _curve, Embedding: _embedding, Collision: _collision, Belief: _belief, Branch: _branch,
+}  # fmt: skip
 
 
 def collected_names(collected: Any) -> str:
@@ -108,6 +169,21 @@ def choose(model: Model, picture: str) -> dict[str, str]:
 def strip(model: Model) -> list[dict[str, str]]:
     """The portraits of the examples."""
     return [choose(model, picture) for picture in examples(model)]
+
+
+def second(model: Model) -> dict[str, str]:
+    """The portrait of the second picture to start with: the second example."""
+    return choose(model, examples(model)[1])
+
+
+def take(portrait: Any) -> Any:
+    """The portrait of the rail, as the second picture.
+
+    Raises:
+        ExperimentError: it is too large to be named in a link.
+    """
+    FIELDS["other"].accept(named(portrait))
+    return portrait
 
 
 def choose_random(models: Models, name: Any) -> dict[str, str]:

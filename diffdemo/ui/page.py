@@ -12,11 +12,15 @@ from diffdemo import lab
 from diffdemo.models import BUNDLED, load_model
 from diffdemo.ui import endpoints, handlers, views
 from diffdemo.ui.could_have_been import CouldHaveBeen
-from diffdemo.ui.handlers import Models
+from diffdemo.ui.embedding import IsAnEmbedding
+from diffdemo.ui.handlers import RAIL, Models
 from diffdemo.ui.no_return import NoReturn
+from diffdemo.ui.paths_split import PathsSplit
 from diffdemo.ui.rail import QUIET, Rail, default_trip
+from diffdemo.ui.second import Second
 from diffdemo.ui.tab import Tab
 from diffdemo.ui.there_and_back import ThereAndBack
+from diffdemo.ui.two_pictures import TwoPictures
 from diffdemo.ui.widgets import STATIC, RawRadio, told
 
 TITLE = "diffdemo: what noise does in a diffusion model"
@@ -57,8 +61,10 @@ class Page:
     def __init__(self, models: Models):
         trip = default_trip(models)
         self.models = models
-        self.curve, self.belief = NoReturn(), CouldHaveBeen()
-        self.tabs: list[Tab] = [ThereAndBack(_opening(models, trip)), self.curve, self.belief]
+        self.curve, self.belief, self.second = NoReturn(), CouldHaveBeen(), Second(models)
+        self.collision = TwoPictures(self.second)
+        middle: list[Tab] = [self.curve, IsAnEmbedding(self.second), self.collision, self.belief]
+        self.tabs: list[Tab] = [ThereAndBack(_opening(models, trip)), *middle, PathsSplit()]
         with gr.Row(elem_id="top"):
             gr.HTML(HEADER, elem_id="header")
             names = list(models.by_name)
@@ -79,12 +85,14 @@ class Page:
 
     def _wire(self, places: list[gr.Tab]) -> None:
         rail, outputs, collected = self.rail, [widget for tab in self.tabs for widget in tab.outputs], self.belief.collected
-        inputs, sentences = [*rail.inputs, collected], [tab.sentence for tab in self.tabs]
+        inputs, sentences = [*rail.inputs, *(widget for tab in self.tabs for widget in tab.own)], [tab.sentence for tab in self.tabs]
         run = {"fn": told(self._run), "inputs": [self.open, *inputs], "outputs": outputs, **QUIET, **LANE}
         refresh = {**run, "fn": told(self._refresh), "inputs": [self.open, *sentences, *inputs]}
         runs = [rail.run.click(trigger_mode="always_last", **run), rail.n.release(trigger_mode="always_last", **refresh)]
         chosen = [
-            *rail.wire([self.curve.shown]),
+            *rail.wire([self.curve.shown, self.collision.shown]),
+            *self.second.wire(rail.switch, rail.portrait),
+            *(listen(lambda: None, None, None, queue=False, **QUIET) for tab in self.tabs for listen in tab.changes),
             self.belief.add.click(told(handlers.collect), [collected, rail.portrait], collected, queue=False, **QUIET),
             self.belief.clear.click(lambda: [], None, collected, queue=False, **QUIET),
         ]
@@ -96,11 +104,16 @@ class Page:
         rail.stop.click(_stopped, sentences, sentences, cancels=runs, queue=False, **QUIET)
 
     def _run(self, number: int, *values: Any) -> Iterator[tuple]:
-        yield from self._placed(number, self.tabs[number].run(self.models, values))
+        yield from self._placed(number, self.tabs[number].run(self.models, self._asked(number, values)))
 
     def _refresh(self, number: int, *values: Any) -> Iterator[tuple]:
         sentences, values = values[: len(self.tabs)], values[len(self.tabs) :]
-        yield from self._placed(number, self.tabs[number].arrive(self.models, sentences[number], values))
+        yield from self._placed(number, self.tabs[number].arrive(self.models, sentences[number], self._asked(number, values)))
+
+    def _asked(self, number: int, values: tuple) -> tuple:
+        """The raw values that describe one tab's experiment: the rail's and its own."""
+        first = RAIL + sum(len(tab.own) for tab in self.tabs[:number])
+        return *values[:RAIL], *values[first : first + len(self.tabs[number].own)]
 
     def _placed(self, number: int, shown: Iterator[tuple]) -> Iterator[tuple]:
         """What a tab shows, in its place among the outputs of all tabs."""

@@ -42,10 +42,24 @@ class Tab:
         sentence, found = self.opening
         script, markup = self.body
         gr.Markdown(f"## {self.question}", elem_classes="question")
+        self.controls()
         self.sentence = html("sentence", SENTENCE, "rail", sentence, elem_id=f"{self.kind.kind}-sentence")
         self.shown = html(script, markup, script, found)
         with gr.Accordion("How this is computed", open=False):
             gr.Markdown(self.how, latex_delimiters=[{"left": "$", "right": "$", "display": False}])
+
+    def controls(self) -> None:
+        """Build the widgets that only this tab needs, between question and sentence; none by default."""
+
+    @property
+    def own(self) -> list[Any]:
+        """The widgets whose values belong to this tab's experiment beside the rail's, in the order `handlers.experiment` takes them."""
+        return []
+
+    @property
+    def changes(self) -> list[Any]:
+        """The listeners (`widget.release`, say) of its own widgets after which the tab is to be run."""
+        return []
 
     @property
     def outputs(self) -> list[Any]:

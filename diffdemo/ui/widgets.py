@@ -19,6 +19,7 @@ from diffdemo.errors import DiffdemoError, PictureError
 from diffdemo.fields import FIELDS
 
 STATIC = Path(__file__).parent / "static"
+CHARTS = ("embed", "collide", "branch")  # components that draw with static/lines.js
 
 
 def told(handler: Callable, *bound: Any) -> Callable:
@@ -109,10 +110,11 @@ def choice(name: str, **options: Any) -> RawRadio:
 
 def html(script: str, template: str, style: str, value: Any, **options: Any) -> gr.HTML:
     """One of the page's own components: its script and style from static/, its markup a constant, its value data only."""
+    shared = ("dom", *(("lines",) if script in CHARTS else ()))
     return gr.HTML(
         value,
         html_template=template,
-        js_on_load="".join((STATIC / f"{part}.js").read_text() for part in ("dom", script)),
-        css_template=(STATIC / f"{style}.css").read_text(),
+        js_on_load="".join((STATIC / f"{part}.js").read_text() for part in (*shared, script)),
+        css_template="".join((STATIC / f"{part}.css").read_text() for part in (*shared[1:], style)),
         **{"elem_id": script, **options},
     )

@@ -186,6 +186,69 @@ def test_a_line_up_of_ones_own_replaces_the_10_000(page):
     expect(sentence(page, "belief")).to_contain_text("among 10,000", timeout=WAIT)
 
 
+def test_is_x_t_an_embedding_shows_five_columns_and_keeps_them_until_something_changes(page):
+    page.click("#advanced button")
+    set_number(page, "#per-level", 2)
+    open_tab(page, "Is x_T an embedding?")
+    said = sentence(page, "embed")
+    expect(said).to_contain_text("with the path kept, 4 of 4 noises give back the very same picture", timeout=2 * WAIT)
+    assert page.locator("#embed .column").count() == 5
+    assert page.locator("#embed .column.back").count() == 4  # all but random noise, from n = T
+    assert page.locator("#embed .column").first.locator("img").count() == 4
+    assert page.locator("#embed tbody tr").count() == 6
+    assert page.locator("#embed td.outside").count() >= 4
+    assert page.locator("#embed svg.lines").count() == 3
+    assert page.locator("#embed .errors polyline").count() == 2
+    assert page.locator("#embed .swap img").count() == 4 + 9
+    open_tab(page, "There and back")
+    open_tab(page, "Is x_T an embedding?")
+    expect(said).to_contain_text("with the path kept")
+    before = page.locator("#embed .swap img").nth(1).get_attribute("src")
+    set_number(page, "#embed-steps", 4)
+    expect(page.locator("#embed-sentence .note")).to_contain_text("4 steps", timeout=2 * WAIT)
+    page.get_by_text("Another picture B for the swap test").click()
+    page.locator("#swap-strip button").nth(5).click()
+    expect(page.locator("#embed .swap img").nth(1)).not_to_have_attribute("src", before, timeout=2 * WAIT)
+
+
+def test_two_pictures_share_one_noise(page):
+    set_number(page, "#dial", 500)
+    open_tab(page, "Two pictures, one noise")
+    set_number(page, "#collide-steps", 4)
+    said = sentence(page, "collide")
+    expect(said).to_contain_text("At n = 500 the noise that B needs is", timeout=WAIT)
+    equations = page.locator("#collide .equation")
+    assert equations.count() == 2
+    x_n = [equations.nth(k).locator(".result img").get_attribute("src") for k in range(2)]
+    assert x_n[0] == x_n[1]
+    assert page.locator("#collide .ways figure").count() == 8
+    expect(page.locator("#collide text.now")).to_have_text("dial 500")
+    odds = page.locator("#collide dd.value").last
+    before = odds.inner_text()
+    page.locator("#second-strip button").nth(6).click()
+    expect(odds).not_to_have_text(before, timeout=WAIT)
+    page.click("#second-same")
+    expect(said).to_contain_text("A and B are the same picture", timeout=WAIT)
+
+
+def test_where_paths_split_draws_a_tree_whose_tiles_show_their_way(page):
+    open_tab(page, "Where paths split")
+    for name, value in (("steps", 6), ("points", 4), ("futures", 3)):
+        set_number(page, f"#branch-{name}", value)
+    expect(page.locator("#branch-sentence .note")).to_contain_text("4 points x 3 futures in one batch, 6 steps", timeout=WAIT)
+    expect(sentence(page, "branch")).to_contain_text("From n = 1000, 3 futures share")
+    assert page.locator("#branch .tile").count() == 12
+    assert page.locator("#branch .bar").count() == 4
+    page.locator("#branch .tile[data-place='1,2']").click()
+    expect(page.locator("#branch .detail h3")).to_contain_text("seed 3")
+    assert page.locator("#branch .tile[data-place='1,2']").get_attribute("aria-pressed") == "true"
+    page.keyboard.press("ArrowUp")
+    expect(page.locator("#branch .detail h3")).to_have_text("A future of n = 1000, seed 3")
+    assert page.locator("#branch .decided polyline").count() == 2
+    last = page.locator("#branch .row:nth-child(4) .tile img")
+    assert last.nth(0).get_attribute("src") == last.nth(2).get_attribute("src")
+
+
 def test_the_model_switch_brings_digits_to_the_open_tab_and_the_others(page):
     set_number(page, "#count", 2)
     page.get_by_role("radio", name="digits").check()
@@ -223,7 +286,10 @@ def test_nothing_scrolls_sideways(browser, address, theme):
     for title, drawn in (
         ("There and back", "#map svg"),
         ("Point of no return", "#chart .plot svg"),
+        ("Is x_T an embedding?", "#embed .errors svg"),
+        ("Two pictures, one noise", "#collide .odds svg"),
         ("What could it have been?", "#belief .track svg"),
+        ("Where paths split", "#branch .decided svg"),
     ):
         page.wait_for_timeout(500)
         open_tab(page, title)

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from diffdemo.errors import DiffdemoError
-from diffdemo.experiment import Belief, Curve, RoundTrip
+from diffdemo.experiment import Belief, Branch, Collision, Curve, Embedding, RoundTrip
 from diffdemo.models import load_model
 from diffdemo.ui import handlers, pad, views
 from diffdemo.ui.handlers import Models, experiment
@@ -23,6 +23,44 @@ def test_the_rail_describes_every_experiment(models):
     assert experiment(RoundTrip, models, VALUES) == RoundTrip(picture="face:17", n=250, seeds=(0, 1, 2), steps=4)
     assert experiment(Curve, models, VALUES) == Curve(picture="face:17", seeds=(0, 1), steps=4)
     assert experiment(Belief, models, VALUES) == Belief(picture="face:17", n=250, seed=0)
+
+
+OWN = {
+    Embedding: ("all noise, n = T", 20, 0.1, {"picture": "face:4"}),
+    Collision: ({"picture": "face:4"}, 30),
+    Branch: (5, 3, 40, 2),
+}
+
+
+def test_rail_and_own_widgets_describe_the_experiments_of_the_later_tabs(models):
+    rail = VALUES[:11]
+    assert experiment(Embedding, models, (*rail, *OWN[Embedding])) == Embedding(seeds=(0, 1), steps=20, warm=0.1, other="face:4")
+    assert experiment(Embedding, models, (*rail, "the dial's n", *OWN[Embedding][1:])).n == 250
+    assert experiment(Collision, models, (*rail, *OWN[Collision])) == Collision(n=250, steps=30)
+    assert experiment(Branch, models, (*rail, *OWN[Branch])) == Branch(points=5, futures=3, steps=40, jump=2)
+
+
+@pytest.mark.parametrize(
+    ("kind", "place", "value"),
+    [(Embedding, 0, "T"), (Embedding, 0, None), (Embedding, 0, ["x"]), (Embedding, 1, 0), (Embedding, 2, float("nan")),
+     (Embedding, 3, {"picture": 3}),
+     (Collision, 0, None), (Collision, 0, {"picture": ""}), (Collision, 0, {"picture": "sha256:" + "0" * 64}), (Collision, 1, 1e309),
+     (Branch, 0, 99), (Branch, 1, 1), (Branch, 2, "50; rm"), (Branch, 3, -1)],
+)  # fmt: skip
+def test_hostile_values_of_own_widgets_get_one_sentence(models, kind, place, value):
+    own = list(OWN[kind])
+    own[place] = value
+    with pytest.raises(DiffdemoError) as caught:
+        experiment(kind, models, (*VALUES[:11], *own))
+    assert len(str(caught.value)) < 250
+
+
+def test_the_second_picture_can_be_the_first_unless_a_link_cannot_hold_it(models):
+    assert handlers.second(models["digits"])["picture"] == "digit:3"
+    assert handlers.take({"picture": "face:9", "src": "x"}) == {"picture": "face:9", "src": "x"}
+    for portrait in ({"picture": "sha256:" + "0" * 64}, None, {}, "x"):
+        with pytest.raises(DiffdemoError):
+            handlers.take(portrait)
 
 
 @pytest.mark.parametrize("kind", [RoundTrip, Curve, Belief])

@@ -59,8 +59,41 @@ def test_the_belief_endpoint_names_candidates(client):
         client.predict(line_up="../x", api_name="/belief")
 
 
+def test_the_embed_endpoint_compares_codes(client):
+    found = client.predict(n=500, seeds="0-1", steps=4, methods="ddim,edit-friendly", other="face:4", api_name="/embed")
+    assert list(found["codes"]) == ["ddim", "edit-friendly"]
+    assert max(found["codes"]["edit-friendly"]["largest"]) < 1e-4 < found["codes"]["ddim"]["largest"][0]
+    assert found["errors_by_steps"]["ddim"]["steps"] == [4, 5, 10, 20, 50, 100]
+    assert set(found["bands"]) == set(found["codes"]["ddim"]["statistics"])
+    assert len(found["swap"]["mixtures"]) == 9
+    assert found["query"].startswith(
+        "v=1&kind=embed&model=faces&picture=face:17&n=500&seeds=0-1&steps=4&methods=ddim,edit-friendly&warm=0&other=face:4"
+    )
+    with pytest.raises(AppError, match="Codes"):
+        client.predict(methods="magic", api_name="/embed")
+
+
+def test_the_collide_endpoint_gives_exact_odds(client):
+    found = client.predict(n=400, seed=2, steps=3, api_name="/collide")
+    assert len(found["reconstructions"]) == len(found["a"]) == len(found["kept_b"]) == 8
+    assert found["log10_odds"][found["levels"].index(400)] == pytest.approx(-found["log_odds"] / 2.302585, rel=1e-5)
+    assert found["seeds"] == list(range(3, 11))
+    with pytest.raises(AppError, match="at least 1"):
+        client.predict(n=0, api_name="/collide")
+
+
+def test_the_branch_endpoint_tells_when_it_is_decided(client):
+    found = client.predict(points=3, futures=2, steps=4, seed=1, api_name="/branch")
+    assert found["levels"] == [1000, 500, 250]
+    assert [len(row) for row in found["futures"]] == [2, 2, 2]
+    assert found["diversity"][-1] == 0
+    assert found["kept"][-1] == 1
+    with pytest.raises(AppError, match="Jump back"):
+        client.predict(jump=-1, api_name="/branch")
+
+
 def test_only_the_named_endpoints_are_listed_and_the_queue_cannot_be_skipped(client, address):
-    assert list(client.view_api(return_format="dict")["named_endpoints"]) == ["/round_trip", "/curve", "/belief"]
+    assert list(client.view_api(return_format="dict")["named_endpoints"]) == ["/round_trip", "/curve", "/embed", "/collide", "/belief", "/branch"]
     body = json.dumps({"data": ["faces", "face:17", 0, "0", 1, 0, "ddim", "trailing", "picture"]}).encode()
     request = urllib.request.Request(f"{address}gradio_api/run/round_trip", body, {"Content-Type": "application/json"})
     with pytest.raises(urllib.error.HTTPError) as caught:

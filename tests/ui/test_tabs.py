@@ -10,13 +10,17 @@ from PIL import Image
 
 from diffdemo import lab
 from diffdemo.errors import DiffdemoError
-from diffdemo.experiment import Belief, Curve, RoundTrip
+from diffdemo.experiment import Belief, Branch, Collision, Curve, Embedding, RoundTrip
 from diffdemo.models import load_model
-from diffdemo.ui import belief_view, curve_view, handlers, round_trip_view, views, widgets
+from diffdemo.ui import belief_view, branch_view, collide_view, curve_view, embed_view, handlers, round_trip_view, views, widgets
 from diffdemo.ui.could_have_been import CouldHaveBeen
+from diffdemo.ui.embedding import IsAnEmbedding
 from diffdemo.ui.handlers import Models
 from diffdemo.ui.no_return import NoReturn
+from diffdemo.ui.paths_split import PathsSplit
+from diffdemo.ui.second import Second
 from diffdemo.ui.there_and_back import ThereAndBack
+from diffdemo.ui.two_pictures import TwoPictures
 
 VALUES = ("faces", {"picture": "face:17"}, 250, 0, 3, 4, 0, "ddim", "trailing", "picture", 2, [])
 DIGITS = ("digits", {"picture": "digit:3"}, *VALUES[2:])
@@ -105,6 +109,81 @@ def test_the_belief_sentence_says_when_another_picture_is_more_likely():
     assert belief_view.sentence(lab.run(Belief(n=0))).startswith("Without noise")
     assert "another picture, is more likely" in belief_view.sentence(lab.run(Belief(n=900)))
     assert "more likely" not in belief_view.sentence(lab.run(Belief(n=200)))
+
+
+def test_the_embedding_tab_shows_codes_table_charts_and_swap(models):
+    tab = IsAnEmbedding(Second(models))
+    *partial, (sentence, found) = tab.run(models, (*VALUES[:11], "all noise, n = T", 5, 0, {"picture": "face:4"}))
+    assert all(part == gr.skip() for _, part in partial)
+    assert [column["method"] for column in found["columns"]] == ["random", "ddim", "fixed-point", "edit-friendly", "dpm-encoder"]
+    assert [len(column["rows"]) for column in found["columns"]] == [2, 1, 1, 2, 2]
+    assert found["columns"][3]["verdict"] == "✓ comes back exactly"
+    assert found["columns"][0]["facts"][-1]["value"] == "yes"
+    assert found["table"]["rows"][0]["label"] == "mean"
+    assert all(len(row["cells"]) == 5 for row in found["table"]["rows"])
+    assert {cell["side"] for row in found["table"]["rows"] for cell in row["cells"]} <= {"", "above", "below"}
+    assert [line["key"] for line in found["errors"]["series"]] == ["ddim", "fixed-point"]
+    assert [line["key"] for line in found["paths"]["variance"]] == ["edit-friendly", "dpm-encoder", "theory"]
+    assert [entry["share"] for entry in found["swap"]["mixtures"]][::4] == ["0 %", "50 %", "100 %"]
+    assert "4 of 4 noises give back the very same picture: one picture, many codes" in sentence["text"]
+    assert sentence["text"].startswith("Of 2 random noises 2 pass as Gaussian and 0 lead back; DDIM inversion to RMSE ")
+    assert json.dumps(found)
+
+
+def test_a_few_codes_alone_are_shown_too():
+    result = lab.run(Embedding(n=3, seeds=(0,), steps=2, methods=("dpm-encoder",)))
+    assert "1 of 1 noises give back the very same picture." in embed_view.sentence(result)
+    shown = embed_view.columns(result)
+    assert shown["errors"] is None
+    assert shown["paths"] is None
+    assert shown["swap"] is None
+
+
+def test_the_collision_tab_draws_both_equations(models):
+    tab = TwoPictures(Second(models))
+    *partial, (sentence, found) = tab.run(models, (*VALUES[:2], 600, *VALUES[3:11], {"picture": "face:4"}, 3))
+    assert len(partial) == 3
+    assert (found["signal"], found["spread"]) == ("0.161", "0.987")
+    assert [fact["term"] for fact in found["facts"]][-1] == "exact odds A : B"
+    assert len(found["ways"]) == 8
+    assert all(way["who"] in ("A", "B", "") and way["verdict"] for way in found["ways"])
+    assert found["odds"][0][0] == 1
+    assert sentence["text"].startswith("At n = 600 the noise that B needs is ")
+    assert json.dumps(found)
+
+
+def test_the_odds_are_said_in_words(models):
+    def said(**options):
+        return collide_view.sentence(lab.run(Collision(steps=1, **options)))
+
+    assert "far longer than true noise, and A is 10^" in said(n=100)
+    assert "as long as true noise, and A is 1.38 times less likely than B to be" in said(n=1000)
+    assert "the same picture" in said(other="face:17")
+    assert "of 1 ways back" in said(eta=0)
+
+
+def test_the_branch_tab_draws_a_tree(models):
+    *partial, (sentence, found) = PathsSplit().run(models, (*VALUES[:11], 3, 4, 6, 0))
+    assert [s["done"] for s, _ in partial] == list(range(1, 13))
+    tiles = [part for _, part in partial if part != gr.skip()]
+    assert all(len(row["tiles"]) == 4 for part in tiles for row in part["rows"])
+    assert [row["n"] for row in found["rows"]] == [1000, 667, 167]
+    assert all(len(row["tiles"]) == 4 for row in found["rows"])
+    assert found["rows"][2]["share"] == 1
+    assert [step["n"] for step in found["rows"][0]["tiles"][1]["frames"]] == [1000, 833, 667, 333, 167]
+    assert [line["key"] for line in found["lines"]] == ["kept", "rmse"]
+    assert sentence["text"].startswith("From n = 1000, 4 futures share ")
+    assert json.dumps(found)
+
+
+def test_the_branch_sentence_suits_digits_and_models_of_unknown_pictures(folders):
+    assert "of the pairs among 2 futures show the same digit" in branch_view.sentence(
+        lab.run(Branch(model="digits", picture="digit:3", points=2, futures=2, steps=2))
+    )
+    model = load_model(str(folders["epsilon"]), device="cpu")
+    result = lab.run(Branch(model=model.name, points=2, futures=2, steps=2), model)
+    assert "% as far apart as unrelated pictures" in branch_view.sentence(result)
+    assert [line["key"] for line in branch_view.tree(result)["lines"]] == ["rmse"]
 
 
 def test_a_tab_that_shows_what_the_rail_describes_is_not_run_again(models):

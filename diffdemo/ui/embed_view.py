@@ -1,0 +1,181 @@
+"""What the tab "Is x_T an embedding?" shows of its experiment, as plain data."""
+
+from typing import Any
+
+from diffdemo.inversion import PathStatistics
+from diffdemo.lab import Code, EmbeddingResult
+from diffdemo.ui.views import uris, words
+
+EXACT = 1e-4  # "exact" means a largest error below this, in float32
+NAMES = {
+    "random": ("Random noise", "the noise a seed names, laid on the picture; back by DDIM"),
+    "ddim": ("DDIM inversion", "the sampler run upwards; back by DDIM"),
+    "fixed-point": ("Fixed point", "each step up solved until it undoes the step down; back by DDIM"),
+    "edit-friendly": ("Edit-friendly DDPM", "random noise, and with it the kept z of every step"),
+    "dpm-encoder": ("DPM-Encoder", "random noise, and the kept z of a path drawn from the true posterior"),
+}
+LABELS = {
+    "mean": "mean",
+    "variance": "variance",
+    "kurtosis": "excess kurtosis",
+    "neighbours": "correlation of neighbouring pixels",
+    "distance": "KS distance to N(0, 1)",
+    "picture": "correlation with the picture",
+}
+
+
+def sentence(result: EmbeddingResult) -> str:
+    """Which codes come back, which pass as noise, and what it takes to have many of them."""
+    codes, parts = result.codes, []
+    if (code := codes.get("random")) is not None:
+        count = len(code.x_n)
+        parts.append(f"of {count} random noises {int(code.gaussian.sum())} pass as Gaussian and {int(code.came_back.sum())} lead back")
+    if inverted := [code for code in (codes.get("ddim"), codes.get("fixed-point")) if code is not None]:
+        parts.append(_inversions(inverted))
+    kept = [code for code in (codes.get("edit-friendly"), codes.get("dpm-encoder")) if code is not None]
+    if kept:
+        exact, total = sum(int((code.largest < EXACT).sum()) for code in kept), sum(len(code.x_n) for code in kept)
+        many = ": one picture, many codes, but only while the path is kept" if exact > 1 else ""
+        parts.append(f"with the path kept, {exact} of {total} noises give back the very same picture{many}")
+    text = "; ".join(parts)
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _inversions(codes: list[Code]) -> str:
+    """How far from the picture the inverted codes end, and how many of them pass."""
+    names = {"ddim": "DDIM inversion", "fixed-point": "the fixed point"}
+    ends = " and ".join(f"{names[code.method]} to RMSE {float(code.rmse.mean()):.2g}" for code in codes)
+    passed, total = sum(int(code.gaussian.sum()) for code in codes), sum(len(code.gaussian) for code in codes)
+    return f"{ends}, from codes of which {passed} of {total} pass"
+
+
+def note(result: EmbeddingResult) -> str:
+    """The settings in small print."""
+    e = result.experiment
+    warm = f", warm start {e.warm:g}" if e.warm else ""
+    return f"Model {e.model} {e.revision}, n = {e.n}, {min(e.n, e.steps)} steps{warm}, {len(e.seeds)} seeds, float32, {result.seconds:.1f} s."
+
+
+def columns(result: EmbeddingResult) -> dict[str, Any]:
+    """Everything the tab draws: a column a method, the table of statistics, two charts and the swap test."""
+    picture = {"src": uris(result.x0)[0], "alt": words(result.experiment.picture)}
+    return {
+        "picture": picture, "columns": [_column(result, code) for code in result.codes.values()], "table": _table(result),
+        "errors": _errors(result), "paths": _paths(result), "swap": _swap(result, picture), "n": result.experiment.n,
+    }  # fmt: skip
+
+
+def _column(result: EmbeddingResult, code: Code) -> dict[str, Any]:
+    name, about = NAMES[code.method]
+    codes, backs, seeds = uris(code.x_n), uris(code.reconstructions), result.experiment.seeds
+    rows = []
+    for row, (x_n, back) in enumerate(zip(codes, backs, strict=True)):
+        what = f"{name}, seed {seeds[row]}" if len(codes) > 1 else name
+        error = f"RMSE {float(code.rmse[row]):.2g}, worst pixel {float(code.largest[row]):.2g}"
+        rows.append({
+            "x_n": x_n, "back": back, "came_back": bool(code.came_back[row]), "x_n_alt": f"{what}, the code x_n",
+            "back_alt": f"{what}, what it leads back to, {error}", "label": f"seed {seeds[row]}" if len(codes) > 1 else "",
+        })  # fmt: skip
+    back, count = int(code.came_back.sum()), len(code.x_n)
+    exact = bool((code.largest < EXACT).all())
+    how = "exactly" if exact else "nearly" if back == count else ""
+    verdict = f"✓ comes back {how}" if back == count else f"≠ {back} of {count} come back"
+    facts = [
+        ("RMSE", f"{float(code.rmse.mean()):.2g}"),
+        ("worst pixel", f"{float(code.largest.max()):.2g}"),
+        ("network calls", f"{code.calls:.0f}"),
+        ("like noise", "yes" if bool(code.gaussian.all()) else f"{int(code.gaussian.sum())} of {count}" if count > 1 else "no"),
+    ]
+    if code.residual is not None:
+        facts.append(("residual", f"{code.residual:.1g}"))
+    return {
+        "method": code.method, "name": name, "about": about, "rows": rows, "back": back == count, "verdict": verdict,
+        "facts": [{"term": term, "value": value} for term, value in facts],
+    }  # fmt: skip
+
+
+def _table(result: EmbeddingResult) -> dict[str, Any]:
+    """Each statistic of each method, the mean over its rows, with the band of true noise and on which side it lies outside."""
+    rows = []
+    for statistic, band in result.bands.items():
+        cells = []
+        for code in result.codes.values():
+            value = float(code.statistics[statistic].mean())
+            side = "above" if value > band.high else "below" if value < band.low else ""
+            cells.append({"text": f"{value:.3f}", "side": side})
+        rows.append({"label": LABELS[statistic], "expected": f"{band.expected:.2f}".replace("-0.00", "0.00"), "cells": cells,
+                     "band": f"{band.low:.2f} to {band.high:.2f}"})  # fmt: skip
+    own = None
+    if result.own is not None:
+        by = float(result.own.mean())
+        own = f"True noise and the picture it leads to itself correlate too, by {by:.2f} here: some correlation is no sign of a bad code."
+    return {"columns": [NAMES[method][0] for method in result.codes], "rows": rows, "own": own}
+
+
+def _errors(result: EmbeddingResult) -> dict[str, Any] | None:
+    """Round-trip error against steps."""
+    series = [
+        {"key": method, "label": NAMES[method][0], "points": list(zip(steps, errors, strict=True))}
+        for method, (steps, errors) in result.errors_by_steps.items()
+    ]
+    return {"series": series} if series else None
+
+
+def _paths(result: EmbeddingResult) -> dict[str, Any] | None:
+    """Variance and neighbour correlation of the kept z over n."""
+    if not result.paths:
+        return None
+    variance, correlation = [], []
+    for method, found in result.paths.items():
+        name, levels = NAMES[method][0], found.levels.tolist()
+        variance.append({"key": method, "label": name, "points": list(zip(levels, found.variance.tolist(), strict=True))})
+        correlation.append({"key": method, "label": name, "points": list(zip(levels[:-1], found.correlation.tolist(), strict=True))})
+    if (found := result.paths.get("edit-friendly")) is not None:
+        theory = list(zip(found.levels.tolist(), found.expected.tolist(), strict=True))
+        variance.append({"key": "theory", "label": "theory for edit-friendly", "points": theory, "dashed": True})
+    return {"variance": variance, "correlation": correlation, "n": result.experiment.n}
+
+
+def _swap(result: EmbeddingResult, picture: dict[str, str]) -> dict[str, Any] | None:
+    swap = result.swap
+    if swap is None:
+        return None
+    replays = [
+        {"src": uris(x)[0], "name": NAMES[method][0], "text": f"RMSE to A {swap.to_a[method]:.2g}, to B {swap.to_b[method]:.2g}",
+         "alt": f"A's {NAMES[method][0]} path from B's x_n"}
+        for method, x in swap.replays.items()
+    ]  # fmt: skip
+    mixtures = [
+        {"src": src, "share": f"{100 * share:.0f} %", "alt": f"{100 * share:.0f} percent of the way from A's code to B's"}
+        for share, src in zip(swap.shares, uris(swap.mixtures) if len(swap.mixtures) else [], strict=False)
+    ]
+    other = {"src": uris(swap.other)[0], "alt": words(result.experiment.other)}
+    return {"a": picture, "b": other, "seed": swap.seed, "replays": replays, "mixtures": mixtures}
+
+
+def as_json(result: EmbeddingResult) -> dict[str, Any]:
+    """The result for the API: the sentence, the link's query, and by method the codes, what they lead back to, errors, calls and statistics."""
+    codes = {
+        method: {
+            "x_n": uris(code.x_n), "reconstructions": uris(code.reconstructions), "rmse": code.rmse.tolist(), "largest": code.largest.tolist(),
+            "came_back": code.came_back.tolist(), "calls": code.calls, "residual": code.residual, "gaussian": code.gaussian.tolist(),
+            "statistics": {name: values.tolist() for name, values in code.statistics.items()},
+        }
+        for method, code in result.codes.items()
+    }  # fmt: skip
+    swap = result.swap
+    return {
+        "sentence": sentence(result), "query": result.experiment.to_query(), "codes": codes,
+        "bands": {name: {"expected": b.expected, "low": b.low, "high": b.high} for name, b in result.bands.items()},
+        "errors_by_steps": {m: {"steps": list(steps), "rmse": list(errors)} for m, (steps, errors) in result.errors_by_steps.items()},
+        "paths": {m: _path_json(found) for m, found in result.paths.items()}, "seconds": result.seconds,
+        "swap": swap and {"replays": {m: uris(x)[0] for m, x in swap.replays.items()}, "to_a": swap.to_a, "to_b": swap.to_b,
+                          "shares": list(swap.shares), "mixtures": uris(swap.mixtures) if len(swap.mixtures) else []},
+    }  # fmt: skip
+
+
+def _path_json(found: PathStatistics) -> dict[str, Any]:
+    return {
+        "levels": found.levels.tolist(), "variance": found.variance.tolist(), "expected": found.expected.tolist(),
+        "correlation": found.correlation.tolist(),
+    }  # fmt: skip

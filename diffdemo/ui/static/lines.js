@@ -1,0 +1,55 @@
+// One line chart for all tabs that need one. spec = {title, x: {label, log, from, to, ticks}, y: {…}, series: [{key, label, points: [[x, y]], dashed}],
+// marks: [{x, text}], rules: [{y, text}]}; `from` may be larger than `to`. Points outside the range are left out.
+const plotLines = (host, spec) => {
+  host.replaceChildren();
+  const width = Math.max(240, Math.floor(host.clientWidth) || 320), height = spec.height || 220, left = 48, right = 14, top = 12, bottom = 40;
+  tag('h3', '', host, spec.title);
+  const scale = (axis, start, end) => {
+    const of = axis.log ? Math.log10 : v => v, from = of(axis.from), to = of(axis.to);
+    return v => start + (of(v) - from) / ((to - from) || 1) * (end - start);
+  };
+  const x = scale(spec.x, left, width - right), y = scale(spec.y, height - bottom, top);
+  const inside = p => p.every(Number.isFinite) && p[1] >= Math.min(spec.y.from, spec.y.to) && p[1] <= Math.max(spec.y.from, spec.y.to);
+  const svg = make('svg', {class: 'lines', width, height, viewBox: `0 0 ${width} ${height}`, role: 'img', 'aria-label': spec.title}, host);
+  const short = v => (v !== 0 && (Math.abs(v) < 0.001 || Math.abs(v) >= 1e5) ? v.toExponential(0).replace('e+', 'e') : String(v));
+  spec.y.ticks.forEach(v => {
+    make('line', {class: 'grid', x1: left, x2: width - right, y1: y(v), y2: y(v)}, svg);
+    make('text', {x: left - 6, y: y(v) + 4, 'text-anchor': 'end'}, svg, short(v));
+  });
+  spec.x.ticks.forEach(v => make('text', {x: x(v), y: height - bottom + 17, 'text-anchor': 'middle'}, svg, short(v)));
+  make('text', {class: 'unit', x: (left + width - right) / 2, y: height - 5, 'text-anchor': 'middle'}, svg, spec.x.label);
+  make('text', {class: 'unit', x: left, y: top - 2}, svg, spec.y.label || '');
+  (spec.rules || []).forEach(rule => {
+    make('line', {class: 'rule', x1: left, x2: width - right, y1: y(rule.y), y2: y(rule.y)}, svg);
+    make('text', {x: width - right - 4, y: y(rule.y) - 5, 'text-anchor': 'end'}, svg, rule.text);
+  });
+  (spec.marks || []).forEach(mark => {
+    const late = x(mark.x) > width - right - 70;
+    make('line', {class: 'now', x1: x(mark.x), x2: x(mark.x), y1: top, y2: height - bottom}, svg);
+    make('text', {class: 'now', x: x(mark.x) + (late ? -5 : 5), y: top + 10, 'text-anchor': late ? 'end' : 'start'}, svg, mark.text);
+  });
+  spec.series.forEach(line => {
+    const points = line.points.filter(inside).map(p => [x(p[0]), y(p[1])]);
+    make('polyline', {class: `series ${line.key}${line.dashed ? ' dashed' : ''}`, points: points.map(p => p.join(',')).join(' ')}, svg);
+    if (!line.dashed && points.length < 24) points.forEach(p => make('circle', {class: `dot ${line.key}`, cx: p[0], cy: p[1], r: 3}, svg));
+  });
+  const legend = tag('p', 'legend', host);
+  spec.series.forEach(line => {
+    const entry = tag('span', '', legend), swatch = make('svg', {width: 30, height: 10, 'aria-hidden': 'true'}, entry);
+    make('line', {class: `series ${line.key}${line.dashed ? ' dashed' : ''}`, x1: 1, x2: 29, y1: 5, y2: 5}, swatch);
+    tag('span', '', entry, line.label);
+  });
+};
+// Ticks 1, 10, 100 … (or their reciprocals) around a range, and the range they span.
+const decades = values => {
+  const good = values.filter(v => v > 0 && Number.isFinite(v)), low = Math.floor(Math.log10(Math.min(...good))), high = Math.ceil(Math.log10(Math.max(...good)));
+  const ticks = Array.from({length: Math.max(1, high - low) + 1}, (_, k) => Number((10 ** (low + k)).toPrecision(1)));
+  return {log: true, from: ticks[0], to: ticks[ticks.length - 1], ticks};
+};
+// Draws again when the width changes.
+const redrawn = (element, draw) => {
+  let width = 0;
+  new ResizeObserver(() => { if (Math.abs(element.clientWidth - width) > 1) { width = element.clientWidth; draw(); } }).observe(element);
+  watch('value', draw);
+  draw();
+};
