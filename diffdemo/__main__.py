@@ -1,4 +1,4 @@
-"""The command line: `python -m diffdemo train|evaluate|curve|bench`."""
+"""The command line: `python -m diffdemo train|evaluate|curve|exactness|bench`."""
 
 import argparse
 import os
@@ -11,7 +11,8 @@ from tqdm import tqdm
 from diffdemo.errors import DiffdemoError
 from diffdemo.fields import FIELDS
 
-CURVE_PICTURES = {"faces": "face:900000-900015", "digits": "digit:0-15"}
+PICTURES = {"faces": "face:900000-900015", "digits": "digit:0-15"}
+DDIM_STEPS, FIXED_POINT_STEPS = "10,20,50,100,200,500,1000", "10,20,50"  # whose round trips are measured
 CURVE_SEEDS = 4  # of the curve that is timed
 CURVE_ROUNDS = 3
 
@@ -79,7 +80,7 @@ def _curve(args: argparse.Namespace) -> None:
     model = models.load_model(args.model)
     if model.line_up is None:
         raise DiffdemoError(f"The model {args.model} has no line-up, so nothing exact is known at any n; curve knows {' and '.join(models.BUNDLED)}.")
-    pictures = parse_pictures(args.pictures or CURVE_PICTURES[model.line_up])
+    pictures = parse_pictures(args.pictures or PICTURES[model.line_up])
     like = Curve(model.name, levels=args.levels, seeds=args.seeds, steps=args.steps, eta=args.eta, spacing=args.spacing)
     results = list(tqdm(curves.measure(model, pictures, like), total=len(pictures), desc="curves", unit="picture"))
     found = curves.summary(results)
@@ -91,6 +92,24 @@ def _curve(args: argparse.Namespace) -> None:
     for what, n in found.halves.items():
         print(f"{what}: {'not between these levels' if n is None else f'n = {n:.0f}'}")
     print(f"speciation: n = {found.speciation:.0f}")
+
+
+def _exactness(args: argparse.Namespace) -> None:
+    from diffdemo import exactness, models
+    from diffdemo.fields import parse_pictures
+
+    model = models.load_model(args.model)
+    pictures = parse_pictures(args.pictures or PICTURES[model.line_up or "faces"])
+    steps, fixed_point = exactness.parse_steps(args.steps), exactness.parse_steps(args.fixed_point)
+    items = exactness.measure(model, pictures, steps, fixed_point)
+    with tqdm(total=exactness.count(model, len(pictures), steps, fixed_point), desc="round trips", unit="step") as bar:
+        for item in items:
+            if isinstance(item, int):
+                bar.update(item)
+            else:
+                found = item
+    print(f"{args.model}: {len(pictures)} pictures from n = {found.T}\n")
+    print("\n".join(exactness.report(found)))
 
 
 def _bench(args: argparse.Namespace) -> None:
@@ -136,11 +155,17 @@ def build_parser() -> argparse.ArgumentParser:
     evaluate.set_defaults(run=_evaluate)
     curve = commands.add_parser("curve", help="what is known and what is kept at every n, averaged over pictures: CSV and PNG")
     curve.add_argument("--model", default="faces", help="faces or digits (default faces)")
-    curve.add_argument("--pictures", help=f"as face:0-15 or digit:3,digit:7 (default {' or '.join(CURVE_PICTURES.values())})")
+    curve.add_argument("--pictures", help=f"as face:0-15 or digit:3,digit:7 (default {' or '.join(PICTURES.values())})")
     for name, default in (("levels", "0:1000:50"), ("seeds", "0-3"), ("steps", "20"), ("eta", "0"), ("spacing", "trailing")):
         curve.add_argument(f"--{name}", default=default, help=f"{FIELDS[name].help} (default {default})")
     curve.add_argument("--out", type=Path, default=Path("curve"), help="where to write, without ending (default curve)")
     curve.set_defaults(run=_curve)
+    exactness = commands.add_parser("exactness", help="how exact round trips from n = T are, by method and number of steps, as a table")
+    exactness.add_argument("model", help="a bundled model or a diffusers folder")
+    exactness.add_argument("--pictures", help=f"as face:0-15 or digit:3,digit:7 (default {' or '.join(PICTURES.values())})")
+    exactness.add_argument("--steps", default=DDIM_STEPS, help=f"numbers of steps of DDIM (default {DDIM_STEPS})")
+    exactness.add_argument("--fixed-point", default=FIXED_POINT_STEPS, help=f"those of the fixed point, or nothing (default {FIXED_POINT_STEPS})")
+    exactness.set_defaults(run=_exactness)
     bench = commands.add_parser("bench", help="time our sampler against diffusers, same weights and noise")
     bench.add_argument("--model", default="faces", help="a bundled model or a diffusers folder (default faces)")
     bench.add_argument("--seeds", type=int, default=16, help="pictures denoised (default 16)")

@@ -19,7 +19,7 @@ Shares = float | Sequence[float]
 Seeds = Sequence[int] | None
 
 METHODS = ("ddim", "fixed-point")
-TOLERANCE = 1e-6  # a fixed-point step ends when no pixel moves more than this ...
+TOLERANCE = 1e-5  # a fixed-point step ends when no pixel moves more than this ...
 ITERATIONS = 20  # ... or after this many network calls
 
 

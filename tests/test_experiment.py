@@ -4,7 +4,18 @@ from dataclasses import FrozenInstanceError
 import pytest
 
 from diffdemo.errors import DiffdemoError, ExperimentError
-from diffdemo.experiment import Belief, Curve, RoundTrip, experiment_from_query, picture_from_png, png_from_picture
+from diffdemo.experiment import (
+    WAYS_BACK,
+    Belief,
+    Branch,
+    Collision,
+    Curve,
+    Embedding,
+    RoundTrip,
+    experiment_from_query,
+    picture_from_png,
+    png_from_picture,
+)
 from diffdemo.fields import FIELDS, MAX_SEEDS, format_levels, format_seeds, parse_levels, parse_pictures, parse_seeds
 
 GOLDEN = "v=1&kind=round-trip&model=faces&picture=face:17&n=250&seeds=0-15&steps=20&eta=0&solver=ddim&spacing=trailing&start=picture"
@@ -29,9 +40,28 @@ def test_queries_of_curves_and_beliefs_are_written_and_read_for_ever():
     assert experiment_from_query(BELIEF) == belief
 
 
+EMBED = "v=1&kind=embed&model=faces&picture=face:17&n=1000&seeds=0-3&steps=50&methods=random,ddim,fixed-point,edit-friendly,dpm-encoder&warm=0"
+COLLIDE = "v=1&kind=collide&model=faces&picture=face:17&other=face:4&n=500&seed=0&steps=50&eta=1"
+BRANCH = "v=1&kind=branch&model=faces&picture=face:17&seed=0&points=8&futures=6&steps=50&jump=0"
+
+
+@pytest.mark.parametrize(("query", "experiment"), [(EMBED, Embedding()), (COLLIDE, Collision()), (BRANCH, Branch())])
+def test_queries_of_embeddings_collisions_and_branches_are_written_and_read_for_ever(query, experiment):
+    assert experiment.to_query() == query
+    assert experiment_from_query(query) == experiment
+    assert experiment_from_query(f"v=1&kind={experiment.kind}") == experiment
+
+
 @pytest.mark.parametrize(
     "experiment",
     [
+        Embedding("digits", "digit:3", 300, (5, 9), 20, ("edit-friendly", "ddim"), 0.25, "digit:4", "0123456789ab"),
+        Embedding(methods="random,dpm-encoder", warm=1, other=picture_from_png(b"x" * 900)),
+        Embedding(n=1, warm=1 / 3, seeds=(2**31 - 1,), picture="sha256:" + "0123456789abcdef" * 4),
+        Collision("digits", "digit:3", "digit:4", 1, 2**31 - 1 - WAYS_BACK, 1000, 0.5, "0123456789ab"),
+        Collision(picture=picture_from_png(b"y" * 900), other=picture_from_png(b"x" * 900), n=1000, eta=0),
+        Branch("digits", "digit:3", 7, 1, 2, 1, 20, "0123456789ab"),
+        Branch(points=32, futures=32, steps=1000, jump=1, seed=2**31 - 1 - 32),
         Curve(levels=(0, 10, 500), seeds=(7,), eta=1.0, picture="digit:9999"),
         Belief(n=0, line_up=""),
         RoundTrip(n=0, seeds=(3,), eta=1 / 3),
@@ -43,7 +73,7 @@ def test_queries_of_curves_and_beliefs_are_written_and_read_for_ever():
 )
 def test_every_experiment_survives_its_query(experiment):
     assert experiment_from_query(experiment.to_query()) == experiment
-    assert len(experiment.to_query()) < 2000
+    assert len(experiment.to_query()) < 3000
 
 
 def test_experiments_are_values():
@@ -113,6 +143,74 @@ def test_impossible_beliefs_get_one_sentence(bad):
     with pytest.raises(ExperimentError) as caught:
         Belief(**bad)
     assert len(str(caught.value)) < 250
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"n": 0}, {"n": "0"}, {"n": 1001}, {"methods": ()}, {"methods": ""}, {"methods": "magic"}, {"methods": ("ddim", "magic")},
+        {"methods": ("ddim", "ddim")}, {"methods": "ddim,ddim"}, {"methods": None}, {"methods": 3}, {"methods": ("ddim", 1)}, {"methods": "ddim,"},
+        {"warm": -0.1}, {"warm": 1.1}, {"warm": math.nan}, {"warm": None}, {"warm": True}, {"other": "sha256:" + "0" * 64}, {"other": "cat"},
+        {"other": None}, {"other": "png:" + "A" * 1600}, {"seeds": ()}, {"seeds": (2**31,)}, {"steps": 0}, {"picture": ""},
+    ],
+)  # fmt: skip
+def test_impossible_embeddings_get_one_sentence(bad):
+    with pytest.raises(ExperimentError) as caught:
+        Embedding(**bad)
+    assert len(str(caught.value)) < 250
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"n": 0}, {"n": 1001}, {"other": ""}, {"other": "sha256:" + "0" * 64}, {"other": "face:x"}, {"other": None}, {"seed": 2**31 - WAYS_BACK},
+        {"seed": 2**31 - 1}, {"seed": -1}, {"eta": 1.1}, {"eta": "x"}, {"steps": 0}, {"steps": 1001}, {"picture": ""},
+    ],
+)  # fmt: skip
+def test_impossible_collisions_get_one_sentence(bad):
+    with pytest.raises(ExperimentError) as caught:
+        Collision(**bad)
+    assert len(str(caught.value)) < 250
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"jump": -1}, {"jump": 21}, {"jump": 0.5}, {"jump": None}, {"points": 0}, {"points": 33}, {"futures": 1}, {"futures": 33},
+        {"seed": 2**31 - 6}, {"seed": 2**31 - 2, "futures": 2}, {"seed": "x"}, {"steps": 0}, {"picture": ""},
+    ],
+)  # fmt: skip
+def test_impossible_branches_get_one_sentence(bad):
+    with pytest.raises(ExperimentError) as caught:
+        Branch(**bad)
+    assert len(str(caught.value)) < 250
+    assert "\n" not in str(caught.value)
+
+
+def test_a_seed_that_is_too_large_for_its_ways_back_is_told_the_largest():
+    with pytest.raises(ExperimentError, match=str(2**31 - 7)):
+        Branch(seed=2**31 - 6, futures=6)
+    assert Branch(seed=2**31 - 7, futures=6).seed + 6 == 2**31 - 1  # the last future's seed is the last seed there is
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "v=1&kind=collide&n=0", "v=1&kind=collide&other=", "v=1&kind=collide&other=sha256:" + "0" * 64, "v=1&kind=collide&seeds=1",
+        "v=1&kind=embed&n=0", "v=1&kind=embed&methods=ddim,ddim", "v=1&kind=embed&methods=", "v=1&kind=embed&eta=1", "v=1&kind=embed&warm=2",
+        "v=1&kind=branch&jump=21", "v=1&kind=branch&n=5", "v=1&kind=branch&futures=1", "v=1&kind=branch&points=0", "v=1&kind=branch&jump=",
+    ],
+)  # fmt: skip
+def test_impossible_links_of_the_new_kinds_are_refused(query):
+    with pytest.raises(ExperimentError):
+        experiment_from_query(query)
+
+
+def test_codes_are_kept_in_their_own_order():
+    assert Embedding(methods=("dpm-encoder", "random", "ddim")).methods == ("random", "ddim", "dpm-encoder")
+    assert Embedding(methods="ddim,random") == Embedding(methods=("random", "ddim"))
 
 
 def test_levels_are_read_and_written():

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from itertools import combinations
 from types import SimpleNamespace
 
 import pytest
@@ -55,3 +56,31 @@ def test_digits_show_their_class_and_what_the_reader_doubts_shows_nothing():
     assert doubtful.shown("digit:0", line_up.pictures[:1]) is not None
     assert line_up.word(0, 7) == "7"
     assert line_ups.line_up("faces").word(12, -1) == "none"
+
+
+def shared(values):
+    """The share of equal values over all pairs of rows, pair by pair."""
+    return sum(float((a == b).float().mean()) for a, b in combinations(values, 2)) / (len(values) * (len(values) - 1) / 2)
+
+
+@pytest.mark.parametrize("name", ["faces", "digits"])
+def test_what_pictures_have_in_common_is_the_mean_over_their_pairs(name):
+    line_up = line_ups.line_up(name)
+    some = line_up.pictures[:12]
+    assert line_up.alike(some) == pytest.approx(shared(line_up.reader.read(some)), abs=1e-6)
+    assert line_up.alike(some[:1].expand(4, -1, -1, -1)) == 1
+    assert line_up.alike(torch.cat([some[:2], some[:2]])) == pytest.approx(shared(line_up.reader.read(torch.cat([some[:2], some[:2]]))), abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["faces", "digits"])
+def test_pictures_of_the_line_up_are_as_alike_as_chance_has_it(name):
+    line_up = line_ups.line_up(name)
+    pairs = torch.randint(10_000, (2, 20_000), generator=torch.Generator().manual_seed(0))
+    one, other = (line_up.values[row] for row in pairs[:, pairs[0] != pairs[1]])
+    assert line_up.alike_by_chance == pytest.approx(float((one == other).float().mean()), abs=0.01)
+
+
+def test_unrelated_digits_are_the_same_one_time_in_ten_and_no_pair_counts_with_itself():
+    assert line_ups.line_up("digits").alike_by_chance == pytest.approx(0.1, abs=0.002)
+    both = replace(line_ups.line_up("digits"), values=torch.tensor([[3], [4]]))
+    assert both.alike_by_chance == 0

@@ -61,6 +61,35 @@ def test_curve_writes_a_table_and_a_picture(capsys, tmp_path):
     assert main(["curve", "--pictures", "cat:1"]) == 2
 
 
+def test_exactness_prints_a_table(capsys, folders, monkeypatch):
+    from diffdemo import exactness
+
+    monkeypatch.setattr(exactness, "REFERENCE", 4)
+    command = ["exactness", str(folders["epsilon"]), "--pictures", "face:17,face:4", "--steps", "12,4", "--fixed-point", "4"]
+    assert main(command) == 0
+    said = capsys.readouterr().out.splitlines()
+    rows = [line for line in said if line.startswith("|")]
+    assert len({line.count("|") for line in rows}) == 1
+    assert [row.split("|")[1].strip() for row in rows] == ["steps", "---", "4", "12"]
+    assert "–" in rows[3]
+    assert said[0].endswith(": 2 pictures from n = 1000")
+    assert any(line.startswith("At 4 steps the RMSE of DDIM is") for line in said)
+    assert any(line.startswith("Kept paths, 4 steps from n = 1000, 16 seeds of face:17") for line in said)
+    assert main([*command[:-1], ""]) == 0
+    assert "times that of the fixed point" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "wrong", [["cats"], ["faces", "--steps", "0"], ["faces", "--steps", "x"], ["faces", "--pictures", "cat:1"], ["faces", "--fixed-point", "1001"],
+              ["faces", "--steps", "", "--fixed-point", ""], ["faces", "--pictures", "png:AAAA"]],
+)  # fmt: skip
+def test_exactness_refuses_what_cannot_be_measured_in_one_sentence(capsys, wrong):
+    assert main(["exactness", *wrong]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("diffdemo: ")
+    assert said.count("\n") == 1
+
+
 def test_a_taken_port_gets_one_sentence(monkeypatch, capsys):
     import diffdemo.ui
 

@@ -1,4 +1,5 @@
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -8,7 +9,8 @@ from doubles import Gaussian, Ideal, Spy
 from diffdemo import faces, images
 from diffdemo.errors import DiffdemoError, ExperimentError
 from diffdemo.noise import NoiseStream, noise
-from diffdemo.sampling import denoise, denoise_steps
+from diffdemo.sampling import denoise, denoise_steps, walk
+from diffdemo.schedule import filled, grid, grids, with_jumps
 
 SEEDS = (0, 1, 2)
 
@@ -215,3 +217,107 @@ def test_a_tensor_of_the_wrong_kind_is_refused(tiny_eps):
         denoise(tiny_eps, torch.zeros(3, 8, 8), 10)
     with pytest.raises(DiffdemoError, match="shape"):
         denoise(tiny_eps, torch.zeros(1, 3, 4, 4), 10)
+
+
+def same_steps(one, other):
+    pairs = list(zip(one, other, strict=True))
+    return bool(pairs) and all(torch.equal(getattr(a, part), getattr(b, part)) for a, b in pairs for part in ("n", "x", "x0_hat", "before"))
+
+
+@pytest.mark.parametrize("eta", [0.0, 1.0])
+def test_a_walk_down_a_plain_grid_is_denoising_bit_for_bit(tiny, eta):
+    n, x_n = torch.tensor([3, 250, 1000]), noise(SEEDS, tiny.shape)
+    levels = grids(tiny.schedule, n, (20, 6, 4))
+    down = denoise_steps(tiny, x_n, n, (20, 6, 4), eta, seeds=SEEDS)
+    assert same_steps(walk(tiny, x_n, levels, eta, SEEDS), down)
+
+
+def test_a_walk_that_only_falls_needs_no_seeds_without_fresh_noise(tiny_eps):
+    x_n = noise(SEEDS, tiny_eps.shape)
+    levels = grids(tiny_eps.schedule, torch.tensor([3, 250, 1000]), 5)
+    assert same_steps(walk(tiny_eps, x_n, levels), walk(tiny_eps, x_n, levels, seeds=SEEDS))
+    assert list(walk(tiny_eps, x_n, levels[:, -1:])) == []  # at 0 there is nothing to do
+
+
+def test_every_step_holds_the_state_that_was_shown_to_the_network(tiny_eps):
+    x_n = noise(SEEDS, tiny_eps.shape)
+    steps = list(denoise_steps(tiny_eps, x_n, [0, 2, 1000], 4))
+    assert torch.equal(steps[0].before, x_n)
+    for earlier, later in pairwise(steps):
+        moved = later.n != earlier.n
+        assert torch.equal(later.before[moved], earlier.x[moved])
+        assert torch.equal(later.before[~moved], earlier.before[~moved])  # finished rows repeat
+    for step in steps:
+        shown, n = step.before[2:], step.n[2:]
+        assert close(tiny_eps.schedule.x0_from_eps(shown, tiny_eps.predict_noise(shown, n), n), step.x0_hat[2:], 1e-5)
+
+
+def test_a_walk_goes_up_by_fresh_noise_that_comes_after_the_eps(tiny_eps):
+    seeds, x = (4, 5), noise(range(2), tiny_eps.shape)
+    stream = NoiseStream(seeds, tiny_eps.shape)
+    stream.draw()  # the eps of x_n
+    first, second = walk(tiny_eps, x, torch.tensor([[400, 200, 700, 0]] * 2), 0.0, seeds)
+    stream.draw()  # of the first step down, not used at eta = 0
+    up = tiny_eps.schedule.renoise(first.x, torch.tensor([200, 200]), torch.tensor([700, 700]), stream.draw())
+    assert torch.equal(second.before, up)
+    assert second.n.tolist() == [700, 700]
+    assert float((second.before - first.x).abs().max()) > 0.1
+
+
+@pytest.mark.parametrize("up", [101, 400, 1000])
+def test_a_state_of_a_walk_that_went_up_is_the_picture_noised_further(up):
+    rows, x0 = 4000, torch.tensor([-1.0, 0.2, 0.9]).view(1, 1, 1, 3)
+    model = Gaussian(torch.ones(1, 1, 3))
+    x = model.schedule.add_noise(x0, noise(range(rows), (1, 1, 3)), 100)
+    (step,) = walk(model, x, torch.tensor([[100, up, 0]] * rows), seeds=range(rows))
+    kept = float(model.schedule.alpha_bar[up])
+    assert torch.allclose(step.before.mean(0), kept**0.5 * x0[0], rtol=0, atol=4 * ((1 - kept) / rows) ** 0.5)
+    assert torch.allclose(step.before.var(0), torch.full((1, 1, 3), 1 - kept), rtol=4 * (2 / rows) ** 0.5, atol=0)
+
+
+@pytest.mark.parametrize("eta", [0.0, 1.0])
+def test_rows_with_different_jumps_do_not_depend_on_their_neighbours(tiny, eta):
+    plain = grid(tiny.schedule, 600, 7)
+    rows = [with_jumps(plain, 2), with_jumps(plain, 3, 2), plain, with_jumps(grid(tiny.schedule, 1000, 5), 1), [0]]
+    seeds = (9, 8, 7, 6, 5)
+    x = noise(seeds, tiny.shape)
+    *_, together = walk(tiny, x, filled(rows), eta, seeds)
+    for row, levels in enumerate(rows[:-1]):
+        *_, alone = walk(tiny, x[row : row + 1], torch.tensor([levels]), eta, seeds[row : row + 1])
+        assert float((together.x[row] - alone.x[0]).abs().max()) < 2 / 255 / 4
+        assert int(together.n[row]) == int(alone.n[0])
+    assert torch.equal(together.x[4], x[4])
+    assert not torch.equal(together.x[0], denoise(tiny, x[:1], 600, 7, eta, seeds=seeds[:1])[0])
+
+
+def test_a_jump_costs_a_network_call_for_every_level_it_falls_again(tiny_eps):
+    spy = Spy(tiny_eps)
+    list(walk(spy, noise([0], tiny_eps.shape), torch.tensor([with_jumps([5, 4, 3, 2, 1, 0], 2)]), 1.0, (0,)))
+    assert spy.asked == [[5], [4], [5], [4], [3], [2], [3], [2], [1]]
+
+
+@pytest.mark.parametrize(
+    ("levels", "options"),
+    [
+        ([[10, 5, 8, 0]], {}), ([[10, 5, 8, 0]], {"eta": 0.0, "seeds": (1, 2)}), ([[10, 5, 0]], {"eta": 1.0}), ([[10, 5, 8, 0]], {"seeds": (-1,)}),
+        ([[1001, 5, 0]], {}), ([[10, -1, 0]], {}), ([[10, 5, 0]] * 2, {}), ([10, 5, 0], {}), ([[]], {}), ([[10.0, 5.0, 0.0]], {}),
+        ([[10, 5, 0]], {"eta": 1.5, "seeds": (1,)}),
+    ],
+)  # fmt: skip
+def test_impossible_walks_are_refused_before_any_call(tiny_eps, levels, options):
+    spy = Spy(tiny_eps)
+    with pytest.raises(DiffdemoError):
+        walk(spy, noise([0], tiny_eps.shape), torch.tensor(levels), **options)
+    assert spy.asked == []
+
+
+@pytest.mark.parametrize("options", [{}, {"eta": 1.0}, {"solver": "dpm++2m"}, {"spacing": "logsnr"}])
+def test_rows_with_their_own_steps_are_those_they_are_alone(tiny, options):
+    n, steps, seeds = torch.tensor([1000, 1000, 250, 3]), (2, 9, 5, 20), (3, 2, 1, 0)
+    x_n = noise(seeds, tiny.shape)
+    together = denoise(tiny, x_n, n, steps, seeds=seeds, **options)
+    for row in range(4):
+        alone = denoise(tiny, x_n[row : row + 1], int(n[row]), steps[row], seeds=seeds[row : row + 1], **options)
+        assert float((together[row] - alone[0]).abs().max()) < 2 / 255 / 4
+    with pytest.raises(ExperimentError):
+        denoise(tiny, x_n, n, (2, 9), seeds=seeds, **options)

@@ -6,7 +6,8 @@ import torch
 from diffusers import DDIMScheduler
 
 from diffdemo.errors import DiffdemoError, ExperimentError
-from diffdemo.schedule import Schedule, grid, grids
+from diffdemo.noise import noise
+from diffdemo.schedule import Schedule, filled, grid, grids, with_jumps
 
 LINEAR = Schedule.linear()
 
@@ -90,10 +91,102 @@ def test_grids_fill_short_rows_with_zeros():
     assert table.tolist() == [[0] * 6, [3, 2, 1, 0, 0, 0], [1000, 800, 600, 400, 200, 0]]
 
 
-@pytest.mark.parametrize(("steps", "spacing"), [(0, "trailing"), (2.0, "trailing"), (True, "trailing"), (5, "leading")])
+@pytest.mark.parametrize("spacing", ["trailing", "logsnr"])
+def test_rows_with_their_own_steps_have_the_grids_they_have_alone(spacing):
+    n, steps = torch.tensor([1000, 250, 3, 1000, 0]), (7, 20, 20, 2, 5)
+    table = grids(LINEAR, n, steps, spacing)
+    assert table.shape == (5, 21)
+    for row, level, count in zip(table.tolist(), n.tolist(), steps, strict=True):
+        alone = grid(LINEAR, level, count, spacing)
+        assert row == [*alone, *[0] * (21 - len(alone))]
+    assert torch.equal(grids(LINEAR, n, 7, spacing), grids(LINEAR, n, [7] * 5, spacing))
+
+
+def test_rows_of_different_lengths_are_filled_with_zeros():
+    assert filled([[5, 2, 0], [1, 0], [0]]).tolist() == [[5, 2, 0], [1, 0, 0], [0, 0, 0]]
+    assert filled([]).shape == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("steps", "spacing"),
+    [
+        (0, "trailing"), (2.0, "trailing"), (True, "trailing"), (5, "leading"), ("5", "trailing"), (None, "trailing"), ((5, 5), "trailing"),
+        ((), "trailing"), ((0,), "trailing"), ((True,), "trailing"), ((2.0,), "trailing"),
+    ],
+)  # fmt: skip
 def test_impossible_grids_are_refused(steps, spacing):
     with pytest.raises(ExperimentError):
         grids(LINEAR, torch.tensor([10]), steps, spacing)
+
+
+def published_times(T, jump, times):
+    """RePaint's get_schedule_jump (github.com/andreas128/RePaint, guided_diffusion/scheduler.py), for t_T = T and one sample a step."""
+    left, t, visited = dict.fromkeys(range(0, T - jump, jump), times), T, []
+    while t >= 1:
+        t -= 1
+        visited.append(t)
+        if left.get(t, 0) > 0:
+            left[t] -= 1
+            for _ in range(jump):
+                t += 1
+                visited.append(t)
+    return [*visited, -1]
+
+
+def test_jumps_are_those_that_repaint_published():
+    levels = with_jumps(range(250, -1, -1), 10, 9)
+    moves = np.diff(levels)
+    assert int((moves < 0).sum()) == 2410
+    assert int((moves > 0).sum()) == 2160
+    assert levels == [t + 1 for t in published_times(250, 10, 9)]  # its t is our n - 1
+    assert levels[18:32] == [232, 231, *range(232, 242), 240, 239]
+
+
+def test_jumps_by_hand():
+    assert with_jumps([5, 4, 3, 2, 1, 0], 2) == [5, 4, 3, 4, 5, 4, 3, 2, 1, 2, 3, 2, 1, 0]
+    assert with_jumps([900, 300, 40, 0], 1) == [900, 300, 900, 300, 40, 300, 40, 0]
+    assert with_jumps([900, 300, 40, 0], 1, 2) == [900, 300, 900, 300, 900, 300, 40, 300, 40, 300, 40, 0]
+
+
+@pytest.mark.parametrize("jump", [1, 3, 7, 20])
+@pytest.mark.parametrize("times", [1, 4])
+def test_jumps_visit_neighbours_of_the_grid_only_and_each_climb_is_as_high_as_asked(jump, times):
+    levels = grid(LINEAR, 1000, 31, "logsnr")
+    places = [levels.index(level) for level in with_jumps(levels, jump, times)]
+    moves = np.diff(places)
+    assert set(moves.tolist()) == {-1, 1}  # a place earlier in the grid is a level higher up
+    assert (places[0], places[-1]) == (0, 31)
+    climbs = [len(list(group)) for rising, group in itertools.groupby(moves < 0) if rising]
+    tops = [before for before, after in itertools.pairwise(range(30, -1, -jump)) if after >= 0]
+    assert climbs == [jump] * (times * len(tops))
+    begins = [places[k] for k in range(1, len(moves)) if moves[k] < 0 < moves[k - 1]]  # the place before each climb
+    assert begins == sorted(tops * times)
+
+
+def test_no_jump_and_one_that_is_too_high_leave_the_grid_as_it_is():
+    for levels in ([0], [5, 0], grid(LINEAR, 1000, 10)):
+        assert with_jumps(levels, 0, 9) == levels
+        assert with_jumps(levels, len(levels), 9) == levels
+
+
+@pytest.mark.parametrize(("n", "up"), [(0, 1), (1, 300), (250, 260), (400, 1000)])
+def test_going_up_from_a_noisy_picture_is_noising_the_picture_further(n, up):
+    x0, rows = torch.tensor([-1.0, -0.3, 0.4, 1.0], dtype=torch.float64).view(1, 1, 2, 2), 20_000
+    eps, fresh = torch.randn(2, rows, 1, 2, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(n))
+    x = LINEAR.renoise(LINEAR.add_noise(x0, eps, n), torch.tensor([n]), torch.tensor([up]), fresh)
+    kept = float(LINEAR.alpha_bar[up])
+    assert torch.allclose(x.mean(0), kept**0.5 * x0[0], rtol=0, atol=4 * ((1 - kept) / rows) ** 0.5)
+    assert torch.allclose(x.var(0), torch.full_like(x0[0], 1 - kept), rtol=4 * (2 / rows) ** 0.5, atol=0)
+
+
+def test_going_up_takes_two_levels_a_row_and_from_the_picture_itself_is_add_noise():
+    x, fresh = noise(range(3), (1, 4, 4)), noise(range(3, 6), (1, 4, 4))
+    n, up = torch.tensor([0, 10, 500]), torch.tensor([1000, 11, 900])
+    together = LINEAR.renoise(x, n, up, fresh)
+    for row in range(3):
+        one = slice(row, row + 1)
+        assert torch.equal(together[one], LINEAR.renoise(x[one], n[one], up[one], fresh[one]))
+    assert torch.equal(together[:1], LINEAR.add_noise(x[:1], fresh[:1], 1000))
 
 
 def test_sigma_at_eta_1_is_the_ddpm_posterior_variance():

@@ -16,7 +16,7 @@ from diffdemo.lab.subject import Judge, picture
 from diffdemo.models import Model
 from diffdemo.noise import Band, bands, correlation, gaussianity, noise, passes
 
-CURVE = {"ddim": (5, 10, 20, 50, 100), "fixed-point": (10, 20)}  # steps at which the round-trip error is measured, beside those asked for
+CURVE = {"ddim": (5, 10, 20, 50), "fixed-point": (10, 20)}  # steps at which the round-trip error is measured, beside those asked for
 FEW = 12  # network calls of a fixed-point step, about
 MIX = tuple(k / 8 for k in range(9))  # shares of B between the two codes
 
@@ -95,13 +95,30 @@ class EmbeddingResult:
     swap: Swap | None
     seconds: float
 
-    def __getattr__(self, name: str) -> dict:
-        """x_n, z, reconstructions, statistics and errors (rmse, largest), each by method."""
-        if name == "errors":
-            return {method: (code.rmse, code.largest) for method, code in self.codes.items()}
-        if name in ("x_n", "z", "reconstructions", "statistics"):
-            return {method: getattr(code, name) for method, code in self.codes.items()}
-        raise AttributeError(name)
+    @property
+    def x_n(self) -> dict[str, Tensor]:
+        """The codes by method, (B, C, H, W)."""
+        return {method: code.x_n for method, code in self.codes.items()}
+
+    @property
+    def z(self) -> dict[str, Tensor]:
+        """The kept paths of the methods that have them, (K, B, C, H, W)."""
+        return {method: code.z for method, code in self.codes.items() if code.z is not None}
+
+    @property
+    def reconstructions(self) -> dict[str, Tensor]:
+        """What the codes lead back to by method, (B, C, H, W)."""
+        return {method: code.reconstructions for method, code in self.codes.items()}
+
+    @property
+    def errors(self) -> dict[str, tuple[Tensor, Tensor]]:
+        """RMSE and largest error of the round trip by method, (B,) each."""
+        return {method: (code.rmse, code.largest) for method, code in self.codes.items()}
+
+    @property
+    def statistics(self) -> dict[str, dict[str, Tensor]]:
+        """The statistics of the codes by method."""
+        return {method: code.statistics for method, code in self.codes.items()}
 
 
 def embedding(e: Embedding, model: Model, x0: Tensor) -> Iterator[Progress | EmbeddingResult]:
@@ -126,7 +143,7 @@ class _Run:
         self.inversions = tuple(m for m in METHODS if m in e.methods)
         self.encoders = tuple(m for m in ENCODERS if m in e.methods)
         self.warm_seeds = e.seeds if e.warm else e.seeds[:1]
-        self.steps = {m: (*[e.steps] * len(self.warm_seeds), *CURVE[m]) for m in self.inversions}
+        self.steps = {m: (*[e.steps] * len(self.warm_seeds), *(k for k in CURVE[m] if e.warm or k != e.steps)) for m in self.inversions}
         self.x_n: dict[str, Tensor] = {}
         self.up: dict[str, tuple[Tensor, Tensor]] = {}  # method → calls and largest residual of each row
         self.z: dict[str, Tensor] = {}
@@ -146,10 +163,10 @@ class _Run:
             yield from self._encode(method)
         plan = self._plan()
         x, steps = torch.cat([x for x, _ in plan.values()]), [k for _, ks in plan.values() for k in ks]
-        back = x.clone()
+        back, x0_hat = x.clone(), x.clone()
         for call in lane.denoise_rows(self.model, x, torch.full((len(x),), self.e.n), [0] * len(x), steps):
-            back[call.rows] = call.step.x
-            yield self._progress(x, call.step.x0_hat)
+            back[call.rows], x0_hat[call.rows] = call.step.x, call.step.x0_hat
+            yield self._progress(x, x0_hat.clone())
         ways = dict(zip(plan, back.split([len(rows) for rows, _ in plan.values()]), strict=True))
         swapped: dict[str, Tensor] = {}
         for method in self.encoders:
@@ -170,10 +187,11 @@ class _Run:
             rows, steps = torch.cat([rows, self.other]), [*steps, e.steps]
         warm = [e.warm] * own + [0.0] * (len(rows) - own)
         seeds = [*self.warm_seeds, *[0] * (len(rows) - own)]
-        calls, residual, x = torch.zeros(len(rows)), torch.zeros(len(rows)), rows
-        for step in lane.in_lane(invert_steps(self.model, rows, e.n, steps, method, warm, seeds)):
-            x, calls, residual = step.x, calls + step.calls, residual.maximum(step.residual)
-            yield self._progress(rows, step.x, int(step.calls.max()))
+        calls, residual, x = torch.zeros(len(rows)), torch.zeros(len(rows)), rows.clone()
+        for part in lane.chunks(self.model, len(rows)):
+            for step in lane.in_lane(invert_steps(self.model, rows[part], e.n, steps[part], method, warm[part], seeds[part])):
+                x[part], calls[part], residual[part] = step.x, calls[part] + step.calls, residual[part].maximum(step.residual)
+                yield self._progress(rows, x.clone(), max(1, int(step.calls.max())))  # a warm start's jump counts as one
         self.x_n[method], self.up[method] = x, (calls, residual)
 
     def _encode(self, method: str) -> Iterator[Progress]:

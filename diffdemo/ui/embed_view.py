@@ -44,7 +44,7 @@ def sentence(result: EmbeddingResult) -> str:
 def _inversions(codes: list[Code]) -> str:
     """How far from the picture the inverted codes end, and how many of them pass."""
     names = {"ddim": "DDIM inversion", "fixed-point": "the fixed point"}
-    ends = " and ".join(f"{names[code.method]} to RMSE {float(code.rmse.mean()):.2g}" for code in codes)
+    ends = ", ".join(f"{names[code.method]} to RMSE {float(code.rmse.mean()):.2g}" for code in codes).replace(" to", " leads back to", 1)
     passed, total = sum(int(code.gaussian.sum()) for code in codes), sum(len(code.gaussian) for code in codes)
     return f"{ends}, from codes of which {passed} of {total} pass"
 

@@ -62,9 +62,8 @@ class Page:
         trip = default_trip(models)
         self.models = models
         self.curve, self.belief, self.second = NoReturn(), CouldHaveBeen(), Second(models)
-        self.collision = TwoPictures(self.second)
-        middle: list[Tab] = [self.curve, IsAnEmbedding(self.second), self.collision, self.belief]
-        self.tabs: list[Tab] = [ThereAndBack(_opening(models, trip)), *middle, PathsSplit()]
+        first, pair = ThereAndBack(_opening(models, trip)), TwoPictures(self.second)
+        self.tabs: list[Tab] = [first, self.curve, IsAnEmbedding(self.second), pair, self.belief, PathsSplit()]
         with gr.Row(elem_id="top"):
             gr.HTML(HEADER, elem_id="header")
             names = list(models.by_name)
@@ -89,14 +88,14 @@ class Page:
         run = {"fn": told(self._run), "inputs": [self.open, *inputs], "outputs": outputs, **QUIET, **LANE}
         refresh = {**run, "fn": told(self._refresh), "inputs": [self.open, *sentences, *inputs]}
         runs = [rail.run.click(trigger_mode="always_last", **run), rail.n.release(trigger_mode="always_last", **refresh)]
+        switched = self.second.switched(rail.switch).success(lambda: [], None, collected, queue=False, **QUIET)
         chosen = [
-            *rail.wire([self.curve.shown, self.collision.shown]),
+            *rail.wire([self.curve.shown], switched),
             *self.second.wire(rail.switch, rail.portrait),
             *(listen(lambda: None, None, None, queue=False, **QUIET) for tab in self.tabs for listen in tab.changes),
             self.belief.add.click(told(handlers.collect), [collected, rail.portrait], collected, queue=False, **QUIET),
             self.belief.clear.click(lambda: [], None, collected, queue=False, **QUIET),
         ]
-        rail.switch.input(lambda: [], None, collected, queue=False, **QUIET)
         runs += [event.success(**refresh) for event in chosen]
         for number, place in enumerate(places):
             opened = place.select(lambda number=number: number, None, self.open, queue=False, **QUIET)

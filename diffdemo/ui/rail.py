@@ -66,11 +66,12 @@ class Rail:
         settings = [self.steps, self.eta, self.solver, self.spacing, self.start, self.per_level]
         return [self.switch, self.portrait, self.n, self.first, self.count, *settings]
 
-    def wire(self, charts: list[Any]) -> list[Any]:
+    def wire(self, charts: list[Any], switched: Any) -> list[Any]:
         """Connect the rail's own events; returns those after which the open tab is to be run.
 
         Args:
             charts: components whose `select` names an n.
+            switched: the event after which the tabs' own widgets suit the model that was switched to.
         """
         models = self.models
         reading = {"fn": told(handlers.read_dial, models), "inputs": [self.switch, self.n], "outputs": self.readouts, "queue": False, **QUIET}
@@ -85,8 +86,8 @@ class Rail:
         ]  # fmt: skip
         chosen = [event(told(choose, models), inputs, self.portrait, queue=False, **QUIET) for event, choose, inputs in sources]
         dice = self.dice.click(told(handlers.throw_dice), None, self.first, queue=False, **QUIET)
-        switched = [self.portrait, self.examples, self.pad, self.n, self.readouts, self.another]
-        switch = self.switch.input(told(handlers.switch_model, models), [self.switch, self.n], switched, queue=False, **QUIET)
+        shown = [self.portrait, self.examples, self.pad, self.n, self.readouts, self.another]
+        switch = switched.success(told(handlers.switch_model, models), [self.switch, self.n], shown, queue=False, **QUIET)
         return [landmark, *chosen, dice, switch]
 
 

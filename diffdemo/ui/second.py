@@ -40,19 +40,23 @@ class Second:
         """A strip of examples that sets picture B; there may be several."""
         self.strips.append(html("examples", STRIP, "rail", handlers.strip(self.models.first), elem_id=elem_id))
 
+    def switched(self, switch: Any) -> Any:
+        """Follow the model switch; returns the event after which both are up to date."""
+        return switch.input(told(self._suit), switch, [self.portrait, *self.strips], queue=False, **QUIET)
+
     def wire(self, switch: Any, picture: Any) -> list[Any]:
-        """Connect the events; returns those after which the open tab is to be run.
+        """Connect the other events; returns those after which the open tab is to be run.
 
         Args:
             switch: the widget that names the model.
             picture: the portrait of the rail.
         """
         quiet = {"queue": False, **QUIET}
-        switch.input(told(self._switched), switch, [self.portrait, *self.strips], **quiet)
         chosen = [strip.select(told(handlers.choose_example, self.models), switch, self.portrait, **quiet) for strip in self.strips]
         another = self.another.click(told(handlers.choose_random, self.models), switch, self.portrait, **quiet)
         return [*chosen, another, self.same.click(told(handlers.take), picture, self.portrait, **quiet)]
 
-    def _switched(self, name: Any) -> tuple:
+    def _suit(self, name: Any) -> tuple:
+        """Picture B and the strips of a model."""
         model = self.models[name]
         return handlers.second(model), *([handlers.strip(model)] * len(self.strips))

@@ -255,6 +255,7 @@ def test_the_model_switch_brings_digits_to_the_open_tab_and_the_others(page):
     expect(sentence(page)).to_contain_text("still show the same digit", timeout=WAIT)
     expect(page.locator("#portrait p")).to_contain_text("MNIST test set")
     expect(page.locator("#another")).to_contain_text("digit")
+    expect(page.locator("#second p")).to_contain_text("Digit 3")
     open_tab(page, "What could it have been?")
     expect(sentence(page, "belief")).to_contain_text("After 250 steps of noise", timeout=WAIT)
     expect(page.locator("#belief dt")).to_have_text("class")

@@ -126,7 +126,7 @@ def test_the_embedding_tab_shows_codes_table_charts_and_swap(models):
     assert [line["key"] for line in found["paths"]["variance"]] == ["edit-friendly", "dpm-encoder", "theory"]
     assert [entry["share"] for entry in found["swap"]["mixtures"]][::4] == ["0 %", "50 %", "100 %"]
     assert "4 of 4 noises give back the very same picture: one picture, many codes" in sentence["text"]
-    assert sentence["text"].startswith("Of 2 random noises 2 pass as Gaussian and 0 lead back; DDIM inversion to RMSE ")
+    assert sentence["text"].startswith("Of 2 random noises 2 pass as Gaussian and 0 lead back; DDIM inversion leads back to RMSE ")
     assert json.dumps(found)
 
 

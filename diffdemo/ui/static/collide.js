@@ -1,5 +1,4 @@
 // Two equations with one x_n, how plausible B's noise is, the ways back, the odds over n. props.value is data only (see ui/collide_view.py).
-// Choosing a level in the chart of the odds triggers 'select' with its n.
 const part = Object.fromEntries(['equations', 'facts', 'ways-title', 'ways', 'odds-title', 'odds'].map(name => [name, element.querySelector('.' + name)]));
 const LIMIT = 12; // log10 of odds beyond which the curve is cut off
 

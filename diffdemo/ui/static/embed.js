@@ -44,7 +44,7 @@ const drawCharts = value => {
     const ticks = [0, 0.25, 0.5, 0.75, 1].map(share => Math.round(share * value.n)), x = {label: 'n', from: value.n, to: 0, ticks};
     const spread = decades(value.paths.variance.flatMap(line => line.points.map(p => p[1])));
     plotLines(part.variance, {title: 'The kept z: variance', series: value.paths.variance, x, y: spread, rules: [{y: 1, text: 'true noise 1'}]});
-    plotLines(part.correlation, {title: 'The kept z: correlation with the next', series: value.paths.correlation, x,
+    plotLines(part.correlation, {title: 'The kept z: one with the next', series: value.paths.correlation, x,
       y: {from: -1, to: 0.5, ticks: [-1, -0.5, 0, 0.5]}, rules: [{y: 0, text: 'true noise 0'}]});
   }
 };
