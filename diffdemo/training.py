@@ -1,14 +1,12 @@
 """Train the bundled models: `python -m diffdemo train faces --minutes 75`, or the same under `accelerate launch`.
 
-The network predicts v = sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) x0. alpha_bar |v_hat - v|^2 is exactly the usual
-|eps_hat - eps|^2; its weight is cut where the SNR is above GAMMA, since errors there are too small to be seen (min-SNR), and a
-floor keeps x0_hat meaningful at high n, where the noise alone says nothing about it. Levels are drawn more often below n = KNEE T,
-where a picture's details are decided. The weights live in float32, each convolution as a matrix: Muon orthogonalises the update of
+The network predicts v = sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) x0. Its loss at level n is weighted by max(alpha_bar, FLOOR):
+alpha_bar |v_hat - v|^2 is exactly the usual |eps_hat - eps|^2, and the floor keeps x0_hat meaningful at high n, where the
+noise alone says nothing about it. The weights live in float32, each convolution as a matrix: Muon orthogonalises the update of
 every matrix inside the network, AdamW serves the first and last layer and all vectors. The network itself computes in bfloat16
 where the processor multiplies it faster. Faces come from an endless stream, none is seen twice; digits from MNIST, shuffled anew each epoch.
 
 References:
-    Hang et al., 2023, Efficient Diffusion Training via Min-SNR Weighting Strategy, eq. 8, arXiv 2303.09556.
     Ho, Jain, Abbeel, 2020, Denoising Diffusion Probabilistic Models, eq. 14, arXiv 2006.11239.
     Salimans, Ho, 2022, Progressive Distillation, section 4 and appendix D (v-prediction), arXiv 2202.00512.
 """
@@ -33,9 +31,7 @@ from diffdemo.models import load_model
 from diffdemo.muon import Muon
 
 T = 1000
-FLOOR = 0.05  # least weight of |v_hat - v|^2
-GAMMA = 5.0  # SNR above which an epsilon error counts for less
-KNEE, BELOW = 0.4, 0.7  # the share BELOW of the levels trained on lies under KNEE T
+FLOOR = 0.05
 SAVE_SECONDS = 120
 PICTURES = 2**24  # set aside for each seed of a stream, so that a second training sees others than the first
 DTYPES = {"auto": None, "float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -193,15 +189,16 @@ class Trainer:
         part = self.step * a.num_processes + a.process_index
         x0 = self.stream(self.seed * PICTURES + part * size, size).to(a.device)
         generator = torch.Generator().manual_seed(self.seed * 2**32 + part)
-        # stratified: one level in each of `size` equally probable parts of 0..T, so that no batch misses the low or the high end
-        t = levels((torch.arange(size) + torch.rand(size, generator=generator)) / size).to(a.device)
+        # stratified levels: one in each of `size` equal parts of 0..T, so that no batch misses the low or the high end
+        t = ((torch.arange(size) + torch.rand(size, generator=generator)) * (T / size)).long().to(a.device)
         eps = torch.randn(x0.shape, generator=generator).to(a.device)
         alpha_bar = self.alpha_bar[t].view(-1, 1, 1, 1)
         x_n = alpha_bar.sqrt() * x0 + (1 - alpha_bar).sqrt() * eps
         v = alpha_bar.sqrt() * eps - (1 - alpha_bar).sqrt() * x0
         v_hat = self.network(x_n.to(self.network.dtype), t).sample.float()
         error = (v_hat - v).square().mean((1, 2, 3))
-        return (loss_weight(self.alpha_bar[t]) * error).mean(), (self.alpha_bar[t] * error).mean().detach()
+        weight = self.alpha_bar[t].clamp(min=FLOOR)
+        return (weight * error).mean(), (self.alpha_bar[t] * error).mean().detach()
 
     def state(self) -> dict:
         """All that is needed to go on later."""
@@ -280,17 +277,6 @@ def _network_of(folder: Path, recipe: Recipe) -> UNet2DModel:
     except RuntimeError as error:
         raise DiffdemoError(f"The network in {folder.name} is not of the shape that this recipe trains, so it cannot be begun with.") from error
     return network
-
-
-def levels(quantile: torch.Tensor) -> torch.Tensor:
-    """Timesteps t = n - 1 of the quantiles, (B,) in [0, 1) → (B,) int64: uniform below KNEE T with probability BELOW, uniform above it else."""
-    low, high = quantile / BELOW * KNEE, KNEE + (quantile - BELOW) / (1 - BELOW) * (1 - KNEE)
-    return (torch.where(quantile < BELOW, low, high) * T).long().clamp(max=T - 1)
-
-
-def loss_weight(alpha_bar: torch.Tensor) -> torch.Tensor:
-    """The weight of |v_hat - v|^2: alpha_bar min(SNR, GAMMA) / SNR, at least FLOOR."""
-    return torch.minimum(alpha_bar, GAMMA * (1 - alpha_bar)).clamp(min=FLOOR)
 
 
 def _flat(weight: torch.Tensor) -> torch.Tensor:

@@ -337,7 +337,7 @@ def test_paths_that_do_not_fit_are_refused(tiny_eps):
 
 PICTURES = {"faces": ("face:17", "face:4", "face:900001", "face:12"), "digits": ("digit:0", "digit:1", "digit:2", "digit:3")}
 EXACT = [  # model, steps, n, seeds
-    *(("faces", 20, n, range(4)) for n in (250, 500, 1000)),
+    *(("faces", 20, n, range(2)) for n in (250, 500, 1000)),
     *(
         pytest.param(name, steps, n, range(16), marks=pytest.mark.slow)
         for name in PICTURES
@@ -362,7 +362,7 @@ def there_and_back(model, x0, steps, method="ddim"):
     return rmse(x0, denoise(model, invert(model, x0, 1000, steps, method), 1000, steps))
 
 
-DOUBLINGS = [("faces", (10, 20, 40, 80)), ("digits", (10, 20, 40)), pytest.param("digits", (10, 20, 40, 80), marks=pytest.mark.slow)]
+DOUBLINGS = [("faces", (10, 20, 40, 80)), ("digits", (10, 20)), pytest.param("digits", (10, 20, 40, 80), marks=pytest.mark.slow)]
 
 
 @pytest.mark.parametrize(("name", "counts"), DOUBLINGS)

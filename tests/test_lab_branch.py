@@ -163,15 +163,15 @@ def test_a_model_without_line_up_keeps_nothing_that_can_be_named(model):
     assert found.unrelated > 0
 
 
-@pytest.mark.parametrize("steps", [100, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("steps", [40, pytest.param(1000, marks=pytest.mark.slow)])
 def test_futures_of_the_last_level_are_one_and_the_same(tmp_path, folders, steps):
     from diffusers import DDPMPipeline, DDPMScheduler
     from doubles import tiny_unet
 
     folder = folders["epsilon"]
-    if steps == 100:
+    if steps == 40:
         folder = tmp_path / "short"
-        DDPMPipeline(unet=tiny_unet(), scheduler=DDPMScheduler(num_train_timesteps=100)).save_pretrained(folder)
+        DDPMPipeline(unet=tiny_unet(), scheduler=DDPMScheduler(num_train_timesteps=40)).save_pretrained(folder)
     model = load_model(str(folder), device="cpu")
     found = lab.run(Branch(model.name, steps=steps, points=2, futures=2), model)
     assert found.path.levels.tolist() == [steps, 1]

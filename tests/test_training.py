@@ -42,25 +42,10 @@ def test_the_weighted_loss_is_the_epsilon_loss_where_alpha_bar_is_large(recipe, 
     """alpha_bar |v_hat - v|^2 = |eps_hat - eps|^2, checked through the network itself."""
     trainer = training.Trainer(recipe, seconds=1000)
     weighted, epsilon = trainer._loss()
-    assert weighted.item() != epsilon.item() > 0
+    assert weighted.item() > epsilon.item() > 0
     monkeypatch.setattr(training, "FLOOR", 0.0)
-    monkeypatch.setattr(training, "GAMMA", math.inf)
     weighted, epsilon = trainer._loss()
     assert weighted.item() == pytest.approx(epsilon.item(), rel=1e-5)
-
-
-def test_the_weight_of_an_epsilon_error_is_cut_above_an_snr_of_gamma():
-    """In terms of epsilon the weight is min(SNR, GAMMA) / SNR (min-SNR), but for the floor."""
-    alpha_bar = training.scheduler().alphas_cumprod[40:500].double()
-    snr = alpha_bar / (1 - alpha_bar)
-    assert snr[0] > 2 * training.GAMMA > training.GAMMA > snr[-1]
-    assert torch.allclose(training.loss_weight(alpha_bar) / alpha_bar, snr.clamp(max=training.GAMMA) / snr)
-
-
-def test_seven_in_ten_levels_lie_below_the_knee_and_none_is_left_out():
-    t = training.levels((torch.arange(100_000) + 0.5) / 100_000)
-    assert float((t < 400).double().mean()) == pytest.approx(0.7, abs=1e-3)
-    assert t.unique().tolist() == list(range(1000))
 
 
 def test_a_second_training_begins_with_the_first_and_sees_other_faces(recipe, tmp_path):
