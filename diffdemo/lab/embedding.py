@@ -164,7 +164,7 @@ class _Run:
         plan = self._plan()
         x, steps = torch.cat([x for x, _ in plan.values()]), [k for _, ks in plan.values() for k in ks]
         back, x0_hat = x.clone(), x.clone()
-        for call in lane.denoise_rows(self.model, x, torch.full((len(x),), self.e.n), [0] * len(x), steps):
+        for call in lane.denoise_rows(self.model, x, torch.full((len(x),), self.e.n), [0] * len(x), steps, clip=False):
             back[call.rows], x0_hat[call.rows] = call.step.x, call.step.x0_hat
             yield self._progress(x, x0_hat.clone())
         ways = dict(zip(plan, back.split([len(rows) for rows, _ in plan.values()]), strict=True))

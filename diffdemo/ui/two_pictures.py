@@ -29,10 +29,7 @@ could have been. *A* or *B* is credited when it is the nearest to the result amo
 each are read in it is said below it. On a large model the argument is the same in latent space, with more pixels, so the
 odds fall apart at a higher n.
 """
-MARKUP = (
-    '<div class="equations"></div><div class="facts"></div><h3 class="ways-title"></h3><div class="ways"></div><h3 class="odds-title"></h3>'
-    '<div class="odds"></div>'
-)
+MARKUP = '<div class="equations"></div><div class="facts"></div><h3 class="ways-title"></h3><div class="ways"></div><div class="odds"></div>'
 
 
 class TwoPictures(Tab):

@@ -255,10 +255,13 @@ def test_the_model_switch_brings_digits_to_the_open_tab_and_the_others(page):
     expect(sentence(page)).to_contain_text("still show the same digit", timeout=WAIT)
     expect(page.locator("#portrait p")).to_contain_text("MNIST test set")
     expect(page.locator("#another")).to_contain_text("digit")
-    expect(page.locator("#second p")).to_contain_text("Digit 3")
     open_tab(page, "What could it have been?")
     expect(sentence(page, "belief")).to_contain_text("After 250 steps of noise", timeout=WAIT)
     expect(page.locator("#belief dt")).to_have_text("class")
+    open_tab(page, "Two pictures, one noise")
+    expect(page.locator("#second p")).to_contain_text("Digit 3", timeout=WAIT)
+    expect(sentence(page, "collide")).to_contain_text("At n = 250 the noise that B needs is", timeout=WAIT)
+    open_tab(page, "What could it have been?")
     page.get_by_role("radio", name="faces").check()
     expect(page.locator("#belief dt")).to_have_count(14, timeout=WAIT)
 
@@ -294,7 +297,7 @@ def test_nothing_scrolls_sideways(browser, address, theme):
     ):
         page.wait_for_timeout(500)
         open_tab(page, title)
-        page.wait_for_selector(drawn, timeout=WAIT)
+        page.wait_for_selector(drawn, timeout=3 * WAIT)
         for width in (390, 1280, 390):
             page.set_viewport_size({"width": width, "height": 844})
             page.wait_for_timeout(300)

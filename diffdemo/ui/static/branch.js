@@ -64,25 +64,18 @@ const drawDecided = value => {
     rules: typeof value.chance === 'number' ? [{y: value.chance, text: `unrelated pictures ${percent(value.chance)}`}] : []});
 };
 
-let drawn = null;
-const draw = () => {
-  const value = props.value;
-  if (value !== drawn) {
-    drawn = value;
-    trunk.replaceChildren(); decided.replaceChildren();
-    trunk.classList.toggle('finished', Boolean(finished(value)));
-    if (!value || !Array.isArray(value.rows)) { detail.replaceChildren(); return; }
-    value.rows.forEach(drawRow);
-    if (value.end) {
-      const last = tag('div', 'row last', trunk), stem = tag('div', 'stem', last);
-      tag('span', 'level', stem, 'end');
-      picture(value.end.src, value.end.alt, stem);
-      tag('p', 'about', last, 'where the path itself ends');
-    }
-    chosen = finished(value) ? `${Math.min(3, value.rows.length - 1)},0` : null;
-    drawDetail();
+const build = value => {
+  trunk.replaceChildren(); decided.replaceChildren();
+  trunk.classList.toggle('finished', Boolean(finished(value)));
+  chosen = finished(value) ? `${Math.min(3, value.rows.length - 1)},0` : null;
+  if (value) value.rows.forEach(drawRow);
+  if (value && value.end) {
+    const last = tag('div', 'row last', trunk), stem = tag('div', 'stem', last);
+    tag('span', 'level', stem, 'end');
+    picture(value.end.src, value.end.alt, stem);
+    tag('p', 'about', last, 'where the path itself ends');
   }
-  if (finished(value)) drawDecided(value);
+  drawDetail();
 };
 trunk.addEventListener('click', event => {
   const node = event.target.closest('.tile');
@@ -96,4 +89,4 @@ trunk.addEventListener('keydown', event => {
   event.preventDefault();
   chosen = to.dataset.place; drawDetail(); to.focus();
 });
-redrawn(element, draw);
+redrawn(element, value => Array.isArray(value.rows), build, value => finished(value) && drawDecided(value));

@@ -1,5 +1,5 @@
 // Two equations with one x_n, how plausible B's noise is, the ways back, the odds over n. props.value is data only (see ui/collide_view.py).
-const part = Object.fromEntries(['equations', 'facts', 'ways-title', 'ways', 'odds-title', 'odds'].map(name => [name, element.querySelector('.' + name)]));
+const part = Object.fromEntries(['equations', 'facts', 'ways-title', 'ways', 'odds'].map(name => [name, element.querySelector('.' + name)]));
 const LIMIT = 12; // log10 of odds beyond which the curve is cut off
 
 const term = (row, number, shown, name) => {
@@ -27,24 +27,19 @@ const drawOdds = value => {
     marks: [{x: value.n, text: `dial ${value.n}`}], rules: [{y: 0, text: 'even'}]});
 };
 
-let drawn = null;
-const draw = () => {
-  const value = props.value;
-  if (value !== drawn) {
-    drawn = value;
-    Object.values(part).forEach(node => node.replaceChildren());
-    if (!value || !Array.isArray(value.odds)) return;
-    equation(value, 'A'); equation(value, 'B');
-    const list = tag('dl', '', part.facts);
-    value.facts.forEach(fact => { tag('dt', '', list, fact.term); tag('dd', 'value', list, fact.value); tag('dd', '', list, fact.help); });
-    part['ways-title'].textContent = `${value.ways.length === 1 ? 'The way' : 'Ways'} back from the shared x_n, with fresh noise`;
-    value.ways.forEach(way => {
-      const figure = tag('figure', way.who === 'A' || way.who === 'B' ? 'back' : 'changed', part.ways);
-      picture(way.src, way.alt, figure);
-      const caption = tag('figcaption', '', figure);
-      tag('b', '', caption, way.verdict); tag('span', '', caption, way.read);
-    });
-  }
-  if (value && Array.isArray(value.odds)) drawOdds(value);
+const drawWay = way => {
+  const figure = tag('figure', way.who ? 'back' : 'changed', part.ways);
+  picture(way.src, way.alt, figure);
+  const caption = tag('figcaption', '', figure);
+  tag('b', '', caption, way.verdict); tag('span', '', caption, way.read);
 };
-redrawn(element, draw);
+const build = value => {
+  Object.values(part).forEach(node => node.replaceChildren());
+  if (!value) return;
+  equation(value, 'A'); equation(value, 'B');
+  const list = tag('dl', '', part.facts);
+  value.facts.forEach(fact => { tag('dt', '', list, fact.term); tag('dd', 'value', list, fact.value); tag('dd', '', list, fact.help); });
+  part['ways-title'].textContent = `${value.ways.length === 1 ? 'The way' : 'Ways'} back from the shared x_n, with fresh noise`;
+  value.ways.forEach(drawWay);
+};
+redrawn(element, value => Array.isArray(value.odds), build, drawOdds);

@@ -71,17 +71,11 @@ const drawSwap = swap => {
   }
 };
 
-let drawn = null;
-const draw = () => {
-  const value = props.value;
-  if (value !== drawn) {
-    drawn = value;
-    Object.values(part).forEach(node => node.replaceChildren());
-    if (!value || !Array.isArray(value.columns)) return;
-    value.columns.forEach(drawColumn);
-    drawTable(value.table);
-    if (value.swap) drawSwap(value.swap);
-  }
-  if (value && Array.isArray(value.columns)) drawCharts(value);
+const build = value => {
+  Object.values(part).forEach(node => node.replaceChildren());
+  if (!value) return;
+  value.columns.forEach(drawColumn);
+  drawTable(value.table);
+  if (value.swap) drawSwap(value.swap);
 };
-redrawn(element, draw);
+redrawn(element, value => Array.isArray(value.columns), build, drawCharts);

@@ -46,9 +46,14 @@ const decades = values => {
   const ticks = Array.from({length: Math.max(1, high - low) + 1}, (_, k) => Number((10 ** (low + k)).toPrecision(1)));
   return {log: true, from: ticks[0], to: ticks[ticks.length - 1], ticks};
 };
-// Draws again when the width changes.
-const redrawn = (element, draw) => {
-  let width = 0;
+// Builds a component from its value when that is new, and draws its charts then and whenever the width changes; values that are not `ready` are empty.
+const redrawn = (element, ready, build, charts) => {
+  let width = 0, drawn;
+  const draw = () => {
+    const value = props.value && ready(props.value) ? props.value : null;
+    if (value !== drawn) { drawn = value; build(value); }
+    if (value) charts(value);
+  };
   new ResizeObserver(() => { if (Math.abs(element.clientWidth - width) > 1) { width = element.clientWidth; draw(); } }).observe(element);
   watch('value', draw);
   draw();
