@@ -124,8 +124,7 @@ def walk(
     """
     if levels.ndim != 2 or len(levels) != len(x) or levels.shape[1] < 1:
         raise DiffdemoError(f"Every one of the {len(x)} rows needs its levels, (B, K + 1), not {tuple(levels.shape)}.")
-    for column in levels.T:
-        model.schedule.levels(column, len(x))
+    model.schedule.levels(levels.flatten(), levels.numel())
     fresh = _fresh_noise(x, eta, "ddim", seeds, climbs=bool((levels.diff(dim=1) > 0).any()))
     return _Loop(model, "ddim", eta, fresh, _bound(model, clip)).run(x, levels)
 

@@ -90,10 +90,10 @@ def _collision(e: Collision, model: Model, x0: Tensor, other: Tensor) -> Iterato
     eps_b, x_n = collide(model.schedule, x0, other, eps_a, e.n), model.schedule.add_noise(x0, eps_a, e.n)
     seeds = tuple(range(e.seed + 1, e.seed + 1 + (WAYS_BACK if e.eta else 1)))
     shared = x_n.repeat(len(seeds), 1, 1, 1)
-    x = x0_hat = shared
+    x, x0_hat = shared.clone(), shared.clone()
     for call in lane.denoise_rows(model, shared, torch.full((len(seeds),), e.n), seeds, e.steps, eta=e.eta):
-        x, x0_hat = _put(x, call.rows, call.step.x), _put(x0_hat, call.rows, call.step.x0_hat)
-        yield Progress(call.done, call.total, time.monotonic() - began, x0, shared, x0_hat)
+        x[call.rows], x0_hat[call.rows] = call.step.x, call.step.x0_hat
+        yield Progress(call.done, call.total, time.monotonic() - began, x0, shared, x0_hat.clone())
     levels = tuple(sorted({max(1, round(k * model.schedule.T / LEVELS)) for k in range(LEVELS + 1)} | {e.n}))
     judges = Judge.of(e.picture, model, x0), Judge.of(e.other, model, other)
     back_a, back_b = (judge.came_back(x) for judge in judges)
@@ -118,7 +118,3 @@ def odds(model: Model, x0: Tensor, other: Tensor, eps_a: Tensor, levels: tuple[i
     """
     eps = eps_a.expand(len(levels), -1, -1, -1)
     return -log_odds(eps, collide(model.schedule, x0.double(), other.double(), eps.double(), torch.tensor(levels))) / np.log(10)
-
-
-def _put(whole: Tensor, rows: slice, part: Tensor) -> Tensor:
-    return torch.cat([whole[: rows.start], part, whole[rows.stop :]])

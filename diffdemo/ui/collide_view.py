@@ -12,15 +12,11 @@ def sentence(result: CollisionResult) -> str:
     e, p, count = result.experiment, result.plausibility, len(result.seeds)
     if bool((result.x0 == result.other).all()):
         return "A and B are the same picture, so they share every noise and nothing can tell them apart."
-    length = "as long as true noise" if _plausible(p.mean_square, p.spread) else "far longer than true noise" if p.p_value < 1e-6 else "too long"
+    length = "as long as true noise" if abs(p.mean_square - 1) <= p.spread else "far longer than true noise" if p.p_value < 1e-6 else "too long"
     odds = _odds(result)
     a, b = int(result.a.sum()), int(result.b.sum())
     back = f"of {count} ways back, {a} ended at A, {b} at B and {count - a - b} at other pictures"
     return f"At n = {e.n} the noise that B needs is {length}, and {odds} to be behind this x_n; {back}."
-
-
-def _plausible(mean_square: float, spread: float) -> bool:
-    return abs(mean_square - 1) <= spread
 
 
 def _odds(result: CollisionResult) -> str:
