@@ -9,7 +9,7 @@ from diffdemo import lab
 from diffdemo.experiment import Belief
 from diffdemo.models import Model
 from diffdemo.ui import belief_view
-from diffdemo.ui.handlers import levels
+from diffdemo.ui.controls import levels
 from diffdemo.ui.tab import Tab
 from diffdemo.ui.widgets import html
 

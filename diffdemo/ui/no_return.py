@@ -11,6 +11,7 @@ from diffdemo.lab import CurveResult
 from diffdemo.models import Model
 from diffdemo.ui import curve_view, views
 from diffdemo.ui.tab import Tab
+from diffdemo.ui.widgets import line
 
 HOW = r"""
 Every level and every seed is a row of one batch. **Bits known** is no network's opinion: with 10,001 candidates, all equally likely before,
@@ -39,6 +40,21 @@ class NoReturn(Tab):
         '<div class="plot"></div><p class="legend"></p><div class="tiles"></div><div class="level"></div><details class="numbers"></details>',
     )
     updates = 6
+
+    def controls(self) -> None:
+        """The levels."""
+        with gr.Row(elem_classes="own"):
+            self.levels = line("levels", placeholder="21 of them, evenly spaced", elem_id="curve-levels", min_width=200)
+
+    @property
+    def own(self) -> list[Any]:
+        """The levels."""
+        return [self.levels]
+
+    @property
+    def changes(self) -> list[Any]:
+        """Entering levels."""
+        return [self.levels.submit, self.levels.blur]
 
     def work(self, e: Curve, model: Model, given: Any) -> Iterator[tuple[Any, Any]]:
         """Yields (sentence, chart) after every network call and last the finished ones."""

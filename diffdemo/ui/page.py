@@ -13,11 +13,12 @@ from diffdemo.models import BUNDLED, load_model
 from diffdemo.ui import endpoints, handlers, views
 from diffdemo.ui.could_have_been import CouldHaveBeen
 from diffdemo.ui.embedding import IsAnEmbedding
-from diffdemo.ui.handlers import RAIL, Models
+from diffdemo.ui.controls import RAIL
 from diffdemo.ui.no_return import NoReturn
 from diffdemo.ui.paths_split import PathsSplit
 from diffdemo.ui.rail import QUIET, Rail, default_trip
 from diffdemo.ui.second import Second
+from diffdemo.ui.shelf import Models
 from diffdemo.ui.tab import Tab
 from diffdemo.ui.there_and_back import ThereAndBack
 from diffdemo.ui.two_pictures import TwoPictures

@@ -6,9 +6,9 @@ import gradio as gr
 
 from diffdemo.experiment import RoundTrip
 from diffdemo.fields import FIELDS
-from diffdemo.ui import handlers, pad, views
-from diffdemo.ui.handlers import Models
-from diffdemo.ui.widgets import RawNumber, Upload, choice, html, slider, told
+from diffdemo.ui import controls, handlers, pad, views
+from diffdemo.ui.shelf import Models
+from diffdemo.ui.widgets import RawNumber, Upload, choice, html, line, slider, told
 
 CLAMP = "(name, n) => [name, Number.isFinite(n) ? Math.min(1000, Math.max(0, Math.round(n))) : 0]"
 QUIET = {"api_visibility": "private", "show_progress": "hidden"}
@@ -41,15 +41,16 @@ class Rail:
             self.run = gr.Button("Run", variant="primary", elem_id="run", min_width=80)
             self.stop = gr.Button("Stop", variant="stop", elem_id="stop", min_width=80)
         with gr.Row():
-            self.first = RawNumber(label=handlers.FIRST.label, value=trip.seeds[0], precision=0, minimum=0, elem_id="first", min_width=90)
+            self.first = RawNumber(label=controls.FIRST.label, value=trip.seeds[0], precision=0, minimum=0, elem_id="first", min_width=90)
             self.dice = gr.Button("Dice", size="sm", elem_id="dice", min_width=60, scale=0)
-        self.count = slider("seeds", label=handlers.COUNT.label, value=len(trip.seeds), elem_id="count")
+        self.count = slider("seeds", label=controls.COUNT.label, value=len(trip.seeds), elem_id="count")
         with gr.Accordion("Advanced", open=False, elem_id="advanced"):
             self.steps = slider("steps", maximum=MAX_STEPS, value=trip.steps, elem_id="steps")
             self.eta = slider("eta", step=0.05, elem_id="eta")
             self.solver, self.spacing, self.start = choice("solver"), choice("spacing"), choice("start")
-            per_level = handlers.PER_LEVEL
+            per_level = controls.PER_LEVEL
             self.per_level = slider("seeds", label=per_level.label, value=per_level.default, maximum=per_level.maximum, elem_id="per-level")
+            self.listed = line("seeds", label="These seeds instead", placeholder="as 0-15 or 0,3,7", elem_id="listed")
 
     def _own_picture(self) -> None:
         with gr.Accordion("Your own picture", open=False):
@@ -62,8 +63,8 @@ class Rail:
 
     @property
     def inputs(self) -> list[Any]:
-        """The widgets that describe an experiment, in the order `handlers.experiment` takes them."""
-        settings = [self.steps, self.eta, self.solver, self.spacing, self.start, self.per_level]
+        """The widgets that describe an experiment, in the order `controls.experiment` takes them."""
+        settings = [self.steps, self.eta, self.solver, self.spacing, self.start, self.per_level, self.listed]
         return [self.switch, self.portrait, self.n, self.first, self.count, *settings]
 
     def wire(self, charts: list[Any], switched: Any) -> list[Any]:

@@ -5,8 +5,8 @@ from typing import Any
 import gradio as gr
 
 from diffdemo.ui import handlers
-from diffdemo.ui.handlers import Models
 from diffdemo.ui.rail import QUIET
+from diffdemo.ui.shelf import Models
 from diffdemo.ui.widgets import html, told
 
 STRIP = '<div class="examples" role="group" aria-label="Examples for the second picture"></div>'

@@ -10,7 +10,8 @@ from diffdemo.experiment import Experiment
 from diffdemo.lab import Progress
 from diffdemo.models import Model
 from diffdemo.ui import views
-from diffdemo.ui.handlers import Models, experiment
+from diffdemo.ui.controls import experiment
+from diffdemo.ui.shelf import Models
 from diffdemo.ui.widgets import html
 
 SENTENCE = (
@@ -53,7 +54,7 @@ class Tab:
 
     @property
     def own(self) -> list[Any]:
-        """The widgets whose values belong to this tab's experiment beside the rail's, in the order `handlers.experiment` takes them."""
+        """The widgets whose values belong to this tab's experiment beside the rail's, in the order `controls.experiment` takes them."""
         return []
 
     @property

@@ -48,20 +48,21 @@ class TwoPictures(Tab):
         self.second = second
 
     def controls(self) -> None:
-        """Picture B, and the steps of the ways back."""
+        """Picture B, and the sampler of the ways back."""
         self.second.layout()
         with gr.Row(elem_classes="own"):
             self.steps = slider("steps", value=Collision.steps, maximum=200, elem_id="collide-steps", min_width=160)
+            self.eta = slider("eta", value=Collision.eta, step=0.05, elem_id="collide-eta", min_width=160)
 
     @property
     def own(self) -> list[Any]:
-        """Picture B and steps."""
-        return [self.second.portrait, self.steps]
+        """Picture B, steps and eta."""
+        return [self.second.portrait, self.steps, self.eta]
 
     @property
     def changes(self) -> list[Any]:
-        """Letting the slider go."""
-        return [self.steps.release]
+        """Letting a slider go."""
+        return [self.steps.release, self.eta.release]
 
     def work(self, e: Collision, model: Model, given: Any) -> Iterator[tuple[Any, Any]]:
         """Yields (sentence, nothing new) after every network call and last (sentence, equations)."""

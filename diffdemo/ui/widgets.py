@@ -74,6 +74,20 @@ class RawRadio(gr.Radio):
     preprocess = _as_sent
 
 
+class RawChoices(gr.CheckboxGroup):
+    """Some of several words, which reach the experiment as they were sent."""
+
+    is_template = True
+    preprocess = _as_sent
+
+
+class RawText(gr.Textbox):
+    """A line of text that reaches the experiment as it was sent."""
+
+    is_template = True
+    preprocess = _as_sent
+
+
 class Upload(gr.Image):
     """A picture from a file or the clipboard; only files that this visitor's browser uploaded are opened."""
 
@@ -106,6 +120,18 @@ def choice(name: str, **options: Any) -> RawRadio:
     """A choice among the words of a field."""
     field = FIELDS[name]
     return RawRadio(**{"label": field.label, "choices": list(field.choices), "value": field.default, **options})
+
+
+def choices(name: str, **options: Any) -> RawChoices:
+    """Some of the words of a field."""
+    field = FIELDS[name]
+    return RawChoices(**{"label": field.label, "choices": list(field.choices), "value": list(field.default), **options})
+
+
+def line(name: str, **options: Any) -> RawText:
+    """A field in its written form; empty at first."""
+    field = FIELDS[name]
+    return RawText(**{"label": field.label, "max_lines": 1, "value": "", **options})
 
 
 def html(script: str, template: str, style: str, value: Any, **options: Any) -> gr.HTML:

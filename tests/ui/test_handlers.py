@@ -9,9 +9,10 @@ from diffdemo.errors import DiffdemoError
 from diffdemo.experiment import Belief, Branch, Collision, Curve, Embedding, RoundTrip
 from diffdemo.models import load_model
 from diffdemo.ui import handlers, pad, views
-from diffdemo.ui.handlers import Models, experiment
+from diffdemo.ui.controls import RAIL, experiment
+from diffdemo.ui.shelf import Models
 
-VALUES = ("faces", {"picture": "face:17"}, 250, 0, 3, 4, 0, "ddim", "trailing", "picture", 2, [])
+VALUES = ("faces", {"picture": "face:17"}, 250, 0, 3, 4, 0, "ddim", "trailing", "picture", 2, "", [])
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,7 @@ OWN = {
 
 
 def test_rail_and_own_widgets_describe_the_experiments_of_the_later_tabs(models):
-    rail = VALUES[:11]
+    rail = VALUES[:RAIL]
     assert experiment(Embedding, models, (*rail, *OWN[Embedding])) == Embedding(seeds=(0, 1), steps=20, warm=0.1, other="face:4")
     assert experiment(Embedding, models, (*rail, "the dial's n", *OWN[Embedding][1:])).n == 250
     assert experiment(Collision, models, (*rail, *OWN[Collision])) == Collision(n=250, steps=30)
@@ -51,7 +52,7 @@ def test_hostile_values_of_own_widgets_get_one_sentence(models, kind, place, val
     own = list(OWN[kind])
     own[place] = value
     with pytest.raises(DiffdemoError) as caught:
-        experiment(kind, models, (*VALUES[:11], *own))
+        experiment(kind, models, (*VALUES[:RAIL], *own))
     assert len(str(caught.value)) < 250
 
 

@@ -15,7 +15,7 @@ from diffdemo.models import load_model
 from diffdemo.ui import belief_view, branch_view, collide_view, curve_view, embed_view, handlers, round_trip_view, views, widgets
 from diffdemo.ui.could_have_been import CouldHaveBeen
 from diffdemo.ui.embedding import IsAnEmbedding
-from diffdemo.ui.handlers import Models
+from diffdemo.ui.shelf import Models
 from diffdemo.ui.no_return import NoReturn
 from diffdemo.ui.paths_split import PathsSplit
 from diffdemo.ui.second import Second
