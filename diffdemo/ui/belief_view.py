@@ -5,21 +5,11 @@ from typing import Any
 
 from diffdemo import metrics
 from diffdemo.lab import BeliefResult
-from diffdemo.ui.views import uris, words
+from diffdemo.report.belief import SMALL, percent
+from diffdemo.report.pictures import uris, words
 
 TOP = 6  # candidates shown
-SMALL = 0.0005  # probabilities below this, or as near to 1, are not told apart
 PARTED = 0.1  # the two guesses count as one when their RMSE is below this, on the [-1, 1] scale
-
-
-def sentence(result: BeliefResult) -> str:
-    """How sure anyone can be, in plain words with numbers."""
-    n, best = result.experiment.n, result.top[0]
-    if n == 0:
-        return "Without noise there is nothing to guess: the picture is the picture."
-    left = f"{result.entropy_bits:.1f} of {math.log2(result.count):.1f} bits are missing to name the picture"
-    what = f"After {n} steps of noise, the true picture has probability {_percent(result.p_true)} among {result.count:,}; {left}"
-    return f"{what}." if best.own else f"{what}, and {words(best.name)}, another picture, is more likely."
 
 
 def note(result: BeliefResult, frames: list[BeliefResult]) -> str:
@@ -52,8 +42,8 @@ def _frame(result: BeliefResult) -> dict[str, Any]:
     x_n, guess, mean = (uris(x)[0] for x in (result.x_n, result.x0_hat, result.posterior_mean))
     return {
         "n": result.experiment.n, "x_n": x_n, "x0_hat": guess, "mean": mean, "text": _short(result),
-        "entropy": result.entropy_bits, "p_true": result.p_true, "p_text": _percent(result.p_true), "difference": difference(result),
-        "top": [{"name": c.name, "p": c.probability, "text": _percent(c.probability), "own": c.own} for c in result.top[:TOP]],
+        "entropy": result.entropy_bits, "p_true": result.p_true, "p_text": percent(result.p_true), "difference": difference(result),
+        "top": [{"name": c.name, "p": c.probability, "text": percent(c.probability), "own": c.own} for c in result.top[:TOP]],
         "marginals": [_marginal(name, shares) for name, shares in result.marginals.items()],
     }  # fmt: skip
 
@@ -61,26 +51,10 @@ def _frame(result: BeliefResult) -> dict[str, Any]:
 def _short(result: BeliefResult) -> str:
     best = result.top[0]
     missing = f"{result.entropy_bits:.1f} of {math.log2(result.count):.1f} bits missing"
-    return f"{missing}; the original has {_percent(result.p_true)}{'' if best.own else f', {words(best.name)} {_percent(best.probability)}'}."
+    return f"{missing}; the original has {percent(result.p_true)}{'' if best.own else f', {words(best.name)} {percent(best.probability)}'}."
 
 
 def _marginal(name: str, shares: tuple[tuple[str, float, bool], ...]) -> dict[str, Any]:
     """The most probable values of one attribute, and the true one whatever its probability."""
     shown = [share for place, share in enumerate(shares) if share[2] or (place < 3 and share[1] >= SMALL)]
-    return {"name": name, "values": [{"word": word, "p": p, "text": _percent(p), "true": true} for word, p, true in shown]}
-
-
-def _percent(p: float) -> str:
-    if SMALL <= p <= 1 - SMALL:
-        return f"{100 * p:.1f} %"
-    return ("100 %" if p == 1 else "> 99.9 %") if p > 0.5 else ("0 %" if p == 0 else "< 0.1 %")
-
-
-def as_json(result: BeliefResult) -> dict[str, Any]:
-    """The result for the API: the sentence, the link's query, candidates, entropy, marginals and the two guesses as PNG data URIs."""
-    return {
-        "sentence": sentence(result), "query": result.experiment.to_query(), "count": result.count, "p_true": result.p_true,
-        "entropy_bits": result.entropy_bits, "top": [{"picture": c.name, "probability": c.probability, "own": c.own} for c in result.top],
-        "marginals": {name: [{"value": word, "probability": p, "true": true} for word, p, true in v] for name, v in result.marginals.items()},
-        "x_n": uris(result.x_n)[0], "posterior_mean": uris(result.posterior_mean)[0], "x0_hat": uris(result.x0_hat)[0], "seconds": result.seconds,
-    }  # fmt: skip
+    return {"name": name, "values": [{"word": word, "p": p, "text": percent(p), "true": true} for word, p, true in shown]}

@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from diffdemo import lab
+from diffdemo import lab, report
 from diffdemo.experiment import Embedding
 from diffdemo.lab import EmbeddingResult
 from diffdemo.models import Model
@@ -85,6 +85,6 @@ class IsAnEmbedding(Tab):
         text = f"Finding {len(e.methods)} kinds of codes with {min(e.n, e.steps)} steps, and going back from each."
         for item in lab.stream(e, model, given):
             if isinstance(item, EmbeddingResult):
-                yield {"text": embed_view.sentence(item), "note": embed_view.note(item)}, embed_view.columns(item)
+                yield {"text": report.sentence(item), "note": report.note(item)}, embed_view.columns(item)
             else:
                 yield views.running(item, text), gr.skip()

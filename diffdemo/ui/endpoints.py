@@ -4,11 +4,11 @@ from typing import Any
 
 import gradio as gr
 
+from diffdemo import report
 from diffdemo.experiment import Belief, Branch, Collision, Curve, Embedding, RoundTrip
 from diffdemo.fields import FIELDS, format_levels, format_seeds
 from diffdemo.lab import run
 from diffdemo.models import Model
-from diffdemo.ui import belief_view, branch_view, collide_view, curve_view, embed_view, round_trip_view
 from diffdemo.ui.widgets import told
 
 
@@ -34,7 +34,7 @@ def round_trip(
 
     Returns the sentence, the experiment as a query string, came_back, rmse and kept by seed, and all pictures as PNG data URIs.
     """
-    return round_trip_view.as_json(run(RoundTrip(model, picture, n, seeds, steps, eta, solver, spacing, start), loaded))
+    return report.as_json(run(RoundTrip(model, picture, n, seeds, steps, eta, solver, spacing, start), loaded))
 
 
 def curve(
@@ -52,7 +52,7 @@ def curve(
 
     Returns the sentence, the experiment as a query string, came_back, kept, rmse, bits_known and p_true (levels x seeds), and the reconstructions.
     """
-    return curve_view.as_json(run(Curve(model, picture, levels, seeds, steps, eta, solver, spacing), loaded))
+    return report.as_json(run(Curve(model, picture, levels, seeds, steps, eta, solver, spacing), loaded))
 
 
 def embed(
@@ -71,7 +71,7 @@ def embed(
     Returns the sentence, the experiment as a query string, codes, reconstructions, errors, calls and statistics by method, the bands of true
     noise, errors by steps, statistics of the kept paths and, with a second picture, the swap test.
     """
-    return embed_view.as_json(run(Embedding(model, picture, n, seeds, steps, methods, warm, other), loaded))
+    return report.as_json(run(Embedding(model, picture, n, seeds, steps, methods, warm, other), loaded))
 
 
 def collide(
@@ -88,7 +88,7 @@ def collide(
 
     Returns the sentence, the experiment as a query string, x_n, both noises, the exact odds, and the ways back with what was read in them.
     """
-    return collide_view.as_json(run(Collision(model, picture, other, n, seed, steps, eta), loaded))
+    return report.as_json(run(Collision(model, picture, other, n, seed, steps, eta), loaded))
 
 
 def belief(
@@ -103,7 +103,7 @@ def belief(
 
     Returns the sentence, the experiment as a query string, the top candidates, entropy, marginals, and both guesses as PNG data URIs.
     """
-    return belief_view.as_json(run(Belief(model, picture, n, seed, line_up), loaded))
+    return report.as_json(run(Belief(model, picture, n, seed, line_up), loaded))
 
 
 def branch(
@@ -120,4 +120,4 @@ def branch(
 
     Returns the sentence, the experiment as a query string, the path, the futures by point, and their diversity and shared attributes by point.
     """
-    return branch_view.as_json(run(Branch(model, picture, seed, points, futures, steps, jump), loaded))
+    return report.as_json(run(Branch(model, picture, seed, points, futures, steps, jump), loaded))

@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from diffdemo import lab
+from diffdemo import lab, report
 from diffdemo.experiment import Curve
 from diffdemo.lab import CurveResult
 from diffdemo.models import Model
@@ -61,6 +61,6 @@ class NoReturn(Tab):
         text = f"Going back from {len(e.levels)} levels of noise with {len(e.seeds)} seeds each."
         for item, due in self.paced(lab.stream(e, model, given)):
             if isinstance(item, CurveResult):
-                yield {"text": curve_view.sentence(item), "note": curve_view.note(item)}, curve_view.chart(item)
+                yield {"text": report.sentence(item), "note": report.note(item)}, curve_view.chart(item)
             else:
                 yield views.running(item, text), curve_view.partial_chart(item, e) if due else gr.skip()

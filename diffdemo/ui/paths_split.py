@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from diffdemo import lab
+from diffdemo import lab, report
 from diffdemo.experiment import Branch
 from diffdemo.lab import BranchResult
 from diffdemo.models import Model
@@ -60,6 +60,6 @@ class PathsSplit(Tab):
         text = f"Going down from n = {model.schedule.T}, and on from {e.points} points with {e.futures} futures each."
         for item, due in self.paced(lab.stream(e, model, given)):
             if isinstance(item, BranchResult):
-                yield {"text": branch_view.sentence(item), "note": branch_view.note(item)}, branch_view.tree(item)
+                yield {"text": report.sentence(item), "note": report.note(item)}, branch_view.tree(item)
             else:
                 yield views.running(item, text), (branch_view.partial_tree(item, e) if due else None) or gr.skip()

@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from diffdemo import lab
+from diffdemo import lab, report
 from diffdemo.experiment import RoundTrip
 from diffdemo.lab import RoundTripResult
 from diffdemo.models import Model
@@ -53,5 +53,5 @@ class ThereAndBack(Tab):
 
     def finished(self, result: RoundTripResult) -> tuple[dict, dict]:
         """The sentence and the map of a finished run."""
-        words = {"text": round_trip_view.sentence(result), "note": round_trip_view.note(result)}
+        words = {"text": report.sentence(result), "note": report.note(result)}
         return words, round_trip_view.full_map(result, views.portrait(result.experiment.picture, result.x0))

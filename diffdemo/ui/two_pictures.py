@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from diffdemo import lab
+from diffdemo import lab, report
 from diffdemo.experiment import Collision
 from diffdemo.lab import CollisionResult
 from diffdemo.models import Model
@@ -71,6 +71,6 @@ class TwoPictures(Tab):
             if isinstance(item, CollisionResult):
                 alpha_bar = float(model.schedule.alpha_bar[e.n])
                 shown = collide_view.equations(item, alpha_bar**0.5, (1 - alpha_bar) ** 0.5, model.schedule.T)
-                yield {"text": collide_view.sentence(item), "note": collide_view.note(item)}, shown
+                yield {"text": report.sentence(item), "note": report.note(item)}, shown
             else:
                 yield views.running(item, text), gr.skip()

@@ -4,7 +4,6 @@ import base64
 import binascii
 from typing import Any
 
-import torch
 from PIL import Image
 from torch import Tensor
 
@@ -12,15 +11,9 @@ from diffdemo import digits, faces, images
 from diffdemo.errors import PictureError
 from diffdemo.lab import Progress
 from diffdemo.models import Model
+from diffdemo.report.pictures import uris, words
 
 LANDMARKS = ((0, "untouched"), (250, "the thread: it comes back"), (1000, "the thread: another picture"))
-
-
-def uris(x: Tensor, largest: int = 96) -> list[str]:
-    """(B, C, H, W) → one PNG data URI a row; pictures of more than `largest` pixels a side are averaged down to be shown."""
-    if max(x.shape[-2:]) > largest:
-        x = torch.nn.functional.adaptive_avg_pool2d(x, largest)
-    return [images.data_uri(picture) for picture in images.to_uint8(x)]
 
 
 def portrait(picture: str, x0: Tensor) -> dict[str, str]:
@@ -33,12 +26,6 @@ def portrait(picture: str, x0: Tensor) -> dict[str, str]:
     else:
         caption = "Your picture as the model sees it."
     return {"picture": picture, "src": uris(x0, max(x0.shape))[0], "alt": words(picture), "caption": caption}
-
-
-def words(picture: str) -> str:
-    """A picture that an experiment names, in words: "face 17", "digit 3", "your picture"."""
-    kind, number = _parts(picture)
-    return {"face": f"face {number}", "digit": f"digit {number}"}.get(kind, "your picture")
 
 
 def _parts(picture: str) -> tuple[str, int]:

@@ -8,11 +8,12 @@ import pytest
 from doubles import save_pipeline
 from PIL import Image
 
-from diffdemo import lab
+from diffdemo import lab, report
 from diffdemo.errors import DiffdemoError
 from diffdemo.experiment import Belief, Branch, Collision, Curve, Embedding, RoundTrip
 from diffdemo.models import load_model
-from diffdemo.ui import belief_view, branch_view, collide_view, curve_view, embed_view, handlers, round_trip_view, views, widgets
+from diffdemo.report.curve import means
+from diffdemo.ui import branch_view, embed_view, handlers, views, widgets
 from diffdemo.ui.could_have_been import CouldHaveBeen
 from diffdemo.ui.embedding import IsAnEmbedding
 from diffdemo.ui.shelf import Models
@@ -54,7 +55,7 @@ def test_pictures_are_sent_now_and_then_but_every_call_can_be_stopped(models):
 
 def test_sentences_say_what_was_measured():
     def said(**options):
-        return round_trip_view.sentence(lab.run(RoundTrip(seeds=(0, 1), steps=2, **options)))
+        return report.sentence(lab.run(RoundTrip(seeds=(0, 1), steps=2, **options)))
 
     assert "untouched" in said(n=0)
     assert "Of 2 noises of 1000 steps, 0 brought your picture back" in said(n=1000)
@@ -81,10 +82,10 @@ def test_the_curve_tab_shows_lines_tiles_and_a_sentence(models):
 
 def test_the_sentence_of_a_curve_names_the_crossings():
     result = lab.run(Curve(model="digits", picture="digit:3", levels=(0, 400, 500, 600, 1000), seeds=(0, 1), steps=3))
-    text = curve_view.sentence(result)
-    half = lab.crossing(result.experiment.levels, curve_view.means(result.bits_known), result.bits / 2)
+    text = report.sentence(result)
+    half = lab.crossing(result.experiment.levels, means(result.bits_known), result.bits / 2)
     assert f"n = {half:.0f}" in text
-    assert curve_view.sentence(lab.run(Curve(levels=(0, 1), seeds=(0,), steps=1))) == "Nothing is lost between the levels asked for."
+    assert report.sentence(lab.run(Curve(levels=(0, 1), seeds=(0,), steps=1))) == "Nothing is lost between the levels asked for."
 
 
 def test_the_belief_tab_flips_through_all_levels_and_starts_at_the_dial(models):
@@ -106,9 +107,9 @@ def test_the_belief_tab_flips_through_all_levels_and_starts_at_the_dial(models):
 
 
 def test_the_belief_sentence_says_when_another_picture_is_more_likely():
-    assert belief_view.sentence(lab.run(Belief(n=0))).startswith("Without noise")
-    assert "another picture, is more likely" in belief_view.sentence(lab.run(Belief(n=900)))
-    assert "more likely" not in belief_view.sentence(lab.run(Belief(n=200)))
+    assert report.sentence(lab.run(Belief(n=0))).startswith("Without noise")
+    assert "another picture, is more likely" in report.sentence(lab.run(Belief(n=900)))
+    assert "more likely" not in report.sentence(lab.run(Belief(n=200)))
 
 
 def test_the_embedding_tab_shows_codes_table_charts_and_swap(models):
@@ -132,7 +133,7 @@ def test_the_embedding_tab_shows_codes_table_charts_and_swap(models):
 
 def test_a_few_codes_alone_are_shown_too():
     result = lab.run(Embedding(n=3, seeds=(0,), steps=2, methods=("dpm-encoder",)))
-    assert "1 of 1 noises give back the very same picture." in embed_view.sentence(result)
+    assert "1 of 1 noises give back the very same picture." in report.sentence(result)
     shown = embed_view.columns(result)
     assert shown["errors"] is None
     assert shown["paths"] is None
@@ -154,7 +155,7 @@ def test_the_collision_tab_draws_both_equations(models):
 
 def test_the_odds_are_said_in_words(models):
     def said(**options):
-        return collide_view.sentence(lab.run(Collision(steps=1, **options)))
+        return report.sentence(lab.run(Collision(steps=1, **options)))
 
     assert "far longer than true noise, and A is 10^" in said(n=100)
     assert "as long as true noise, and A is 1.38 times less likely than B to be" in said(n=1000)
@@ -177,12 +178,12 @@ def test_the_branch_tab_draws_a_tree(models):
 
 
 def test_the_branch_sentence_suits_digits_and_models_of_unknown_pictures(folders):
-    assert "of the pairs among 2 futures show the same digit" in branch_view.sentence(
+    assert "of the pairs among 2 futures show the same digit" in report.sentence(
         lab.run(Branch(model="digits", picture="digit:3", points=2, futures=2, steps=2))
     )
     model = load_model(str(folders["epsilon"]), device="cpu")
     result = lab.run(Branch(model=model.name, points=2, futures=2, steps=2), model)
-    assert "% as far apart as unrelated pictures" in branch_view.sentence(result)
+    assert "% as far apart as unrelated pictures" in report.sentence(result)
     assert [line["key"] for line in branch_view.tree(result)["lines"]] == ["rmse"]
 
 

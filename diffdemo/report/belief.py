@@ -1,0 +1,42 @@
+"""What there is to say of a Belief."""
+
+import math
+from typing import Any
+
+from diffdemo.lab import BeliefResult
+from diffdemo.report.pictures import uris, words
+
+SMALL = 0.0005  # probabilities below this, or as near to 1, are not told apart
+
+
+def sentence(result: BeliefResult) -> str:
+    """How sure anyone can be, in plain words with numbers."""
+    n, best = result.experiment.n, result.top[0]
+    if n == 0:
+        return "Without noise there is nothing to guess: the picture is the picture."
+    left = f"{result.entropy_bits:.1f} of {math.log2(result.count):.1f} bits are missing to name the picture"
+    what = f"After {n} steps of noise, the true picture has probability {percent(result.p_true)} among {result.count:,}; {left}"
+    return f"{what}." if best.own else f"{what}, and {words(best.name)}, another picture, is more likely."
+
+
+def percent(p: float) -> str:
+    """A probability in words, never rounded to certainty."""
+    if SMALL <= p <= 1 - SMALL:
+        return f"{100 * p:.1f} %"
+    return ("100 %" if p == 1 else "> 99.9 %") if p > 0.5 else ("0 %" if p == 0 else "< 0.1 %")
+
+
+def note(result: BeliefResult) -> str:
+    """The settings in small print."""
+    e = result.experiment
+    return f"Model {e.model} {e.revision}, n = {e.n}, seed {e.seed}, {result.count:,} candidates, float32, {result.seconds:.1f} s."
+
+
+def as_json(result: BeliefResult) -> dict[str, Any]:
+    """The result for the API: the sentence, the link's query, candidates, entropy, marginals and the two guesses as PNG data URIs."""
+    return {
+        "sentence": sentence(result), "query": result.experiment.to_query(), "count": result.count, "p_true": result.p_true,
+        "entropy_bits": result.entropy_bits, "top": [{"picture": c.name, "probability": c.probability, "own": c.own} for c in result.top],
+        "marginals": {name: [{"value": word, "probability": p, "true": true} for word, p, true in v] for name, v in result.marginals.items()},
+        "x_n": uris(result.x_n)[0], "posterior_mean": uris(result.posterior_mean)[0], "x0_hat": uris(result.x0_hat)[0], "seconds": result.seconds,
+    }  # fmt: skip
