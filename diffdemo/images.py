@@ -44,7 +44,7 @@ def load_picture(source: str | Path | bytes, max_pixels: int = MAX_PIXELS) -> Im
     Raises:
         PictureError: empty, too large, not one of PNG, JPEG, WebP, GIF and BMP, or damaged.
     """
-    data = source if isinstance(source, bytes) else _read(Path(source))
+    data = source if isinstance(source, bytes) else read_file(Path(source))
     if not data:
         raise PictureError("The file is empty; please choose a PNG, JPEG, WebP, GIF or BMP picture.")
     try:
@@ -61,7 +61,12 @@ def load_picture(source: str | Path | bytes, max_pixels: int = MAX_PIXELS) -> Im
         raise PictureError("This file is not a readable picture; please choose a PNG, JPEG, WebP, GIF or BMP.") from error
 
 
-def _read(path: Path) -> bytes:
+def read_file(path: Path) -> bytes:
+    """The bytes of a file that somebody sent.
+
+    Raises:
+        PictureError: it is too large or cannot be read.
+    """
     try:
         if path.stat().st_size > MAX_BYTES:
             raise PictureError(f"The file is larger than {MAX_BYTES // 1_000_000} MB; please choose a smaller picture.")

@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from diffdemo import lab, report
+from diffdemo import lab
 from diffdemo.experiment import Belief
 from diffdemo.models import Model
 from diffdemo.ui import belief_view
@@ -71,4 +71,4 @@ class CouldHaveBeen(Tab):
         x0 = lab.picture(e.picture, model, given)
         frames = lab.beliefs(e, lab.resolve(e, model), x0, tuple(sorted({*levels(model, FRAMES), e.n})))
         shown = next(frame for frame in frames if frame.experiment.n == e.n)
-        yield {"text": report.sentence(shown), "note": belief_view.note(shown, frames)}, belief_view.flipbook(frames, e.n)
+        yield {**self.words(shown), "note": belief_view.note(shown, frames)}, belief_view.flipbook(frames, e.n)

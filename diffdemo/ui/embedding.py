@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from diffdemo import lab, report
+from diffdemo import service
 from diffdemo.experiment import Embedding
 from diffdemo.lab import EmbeddingResult
 from diffdemo.models import Model
@@ -83,8 +83,8 @@ class IsAnEmbedding(Tab):
     def work(self, e: Embedding, model: Model, given: Any) -> Iterator[tuple[Any, Any]]:
         """Yields (sentence, None) after every network call and last (sentence, columns)."""
         text = f"Finding {len(e.methods)} kinds of codes with {min(e.n, e.steps)} steps, and going back from each."
-        for item in lab.stream(e, model, given):
+        for item in service.stream(e, model, given):
             if isinstance(item, EmbeddingResult):
-                yield {"text": report.sentence(item), "note": report.note(item)}, embed_view.columns(item)
+                yield self.words(item), embed_view.columns(item)
             else:
                 yield views.running(item, text), gr.skip()

@@ -81,14 +81,12 @@ def choose_example(models: Models, name: Any, event: gr.EventData) -> dict[str, 
     return choose(model, examples(model)[index])
 
 
-def choose_upload(models: Models, name: Any, upload: Image.Image | None) -> Any:
+def choose_upload(models: Models, name: Any, upload: Image.Image) -> dict[str, str]:
     """The portrait of a visitor's picture, cropped and resized to the model's.
 
     Raises:
         DiffdemoError: the picture cannot be used.
     """
-    if upload is None:
-        return gr.skip()
     x0 = models[name].encode(upload)
     return views.portrait(lab.picture_text(x0), x0)
 

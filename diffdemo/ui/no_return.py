@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from diffdemo import lab, report
+from diffdemo import service
 from diffdemo.experiment import Curve
 from diffdemo.lab import CurveResult
 from diffdemo.models import Model
@@ -34,6 +34,7 @@ class NoReturn(Tab):
     """Curves over n: bits known, share kept, RMSE; under them the tiles, rows = seeds, columns = n."""
 
     title, question, how = "Point of no return", "Why does 300 work and 1000 not?", HOW
+    film = True
     kind = Curve
     body = (
         "chart",
@@ -59,8 +60,8 @@ class NoReturn(Tab):
     def work(self, e: Curve, model: Model, given: Any) -> Iterator[tuple[Any, Any]]:
         """Yields (sentence, chart) after every network call and last the finished ones."""
         text = f"Going back from {len(e.levels)} levels of noise with {len(e.seeds)} seeds each."
-        for item, due in self.paced(lab.stream(e, model, given)):
+        for item, due in self.paced(service.stream(e, model, given)):
             if isinstance(item, CurveResult):
-                yield {"text": report.sentence(item), "note": report.note(item)}, curve_view.chart(item)
+                yield self.words(item), curve_view.chart(item)
             else:
                 yield views.running(item, text), curve_view.partial_chart(item, e) if due else gr.skip()

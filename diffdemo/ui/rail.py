@@ -1,12 +1,15 @@
 """The rail at the left: the picture, the dial, the seeds and the settings that serve all tabs."""
 
+from dataclasses import fields
 from typing import Any
 
 import gradio as gr
 
 from diffdemo.experiment import RoundTrip
 from diffdemo.fields import FIELDS
-from diffdemo.ui import controls, handlers, pad, views
+from diffdemo.models import Model
+from diffdemo.ui import controls, handlers, links, pad, views
+from diffdemo.ui.controls import Settings
 from diffdemo.ui.shelf import Models
 from diffdemo.ui.widgets import RawNumber, Upload, choice, html, line, slider, told
 
@@ -62,10 +65,34 @@ class Rail:
             self.pad = pad.pad(pad.pad_value(self.models.first))
 
     @property
+    def suited(self) -> list[Any]:
+        """The widgets that change with the model, beside the portrait."""
+        return [self.examples, self.pad, self.n, self.readouts, self.another]
+
+    @property
+    def by_name(self) -> dict[str, Any]:
+        """The widgets by the name of what they say in `controls.Settings`."""
+        return dict(zip((item.name for item in fields(Settings)), self.inputs, strict=True))
+
+    @property
     def inputs(self) -> list[Any]:
         """The widgets that describe an experiment, in the order `controls.experiment` takes them."""
         settings = [self.steps, self.eta, self.solver, self.spacing, self.start, self.per_level, self.listed]
         return [self.switch, self.portrait, self.n, self.first, self.count, *settings]
+
+    def restore(self, e: Any, stand: dict[str, Any], model: Model, picture: dict[str, str]) -> dict[Any, Any]:
+        """Widget → what it shows for an experiment, of those that it determines.
+
+        Args:
+            e: the experiment.
+            stand: the rail's part of `controls.Stand`.
+            model: the one it names.
+            picture: the portrait of its picture.
+        """
+        n = min(stand.get("n", FIELDS["n"].default), model.schedule.T)
+        suited = [handlers.strip(model), pad.pad_value(model), gr.update(maximum=model.schedule.T, value=n), views.readouts(model, n), handlers.another(model)]
+        own = {self.by_name[name]: links.control(self.by_name[name], value, model) for name, value in stand.items() if name != "n"}
+        return {self.switch: e.model, self.portrait: picture, **dict(zip(self.suited, suited, strict=True)), **own}
 
     def wire(self, charts: list[Any], switched: Any) -> list[Any]:
         """Connect the rail's own events; returns those after which the open tab is to be run.
@@ -83,11 +110,11 @@ class Rail:
         named = [self.switch]
         sources = [
             (self.examples.select, handlers.choose_example, named), (self.another.click, handlers.choose_random, named),
-            (self.upload.input, handlers.choose_upload, [*named, self.upload]), (self.pad.select, handlers.choose_drawing, named),
+            (self.pad.select, handlers.choose_drawing, named),
         ]  # fmt: skip
         chosen = [event(told(choose, models), inputs, self.portrait, queue=False, **QUIET) for event, choose, inputs in sources]
         dice = self.dice.click(told(handlers.throw_dice), None, self.first, queue=False, **QUIET)
-        shown = [self.portrait, self.examples, self.pad, self.n, self.readouts, self.another]
+        shown = [self.portrait, *self.suited]
         switch = switched.success(told(handlers.switch_model, models), [self.switch, self.n], shown, queue=False, **QUIET)
         return [landmark, *chosen, dice, switch]
 

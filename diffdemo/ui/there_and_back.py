@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from diffdemo import lab, report
+from diffdemo import lab, service
 from diffdemo.experiment import RoundTrip
 from diffdemo.lab import RoundTripResult
 from diffdemo.models import Model
@@ -33,6 +33,7 @@ class ThereAndBack(Tab):
     """One picture → many seeds → many x_n → many reconstructions, two linked galleries."""
 
     title, question, how = "There and back", "Does it come back?", HOW
+    film = True
     kind = RoundTrip
     body = ("map", '<div class="map-host"></div><div class="map-detail"></div>')
     updates = 10
@@ -42,7 +43,7 @@ class ThereAndBack(Tab):
         picture = views.portrait(trip.picture, lab.picture(trip.picture, model, given))
         text = f"Adding {trip.n} steps of noise with {len(trip.seeds)} seeds, and going back."
         noises: list[str] = []
-        for item, due in self.paced(lab.stream(trip, model, given)):
+        for item, due in self.paced(service.stream(trip, model, given)):
             if isinstance(item, RoundTripResult):
                 yield self.finished(item)
             elif due:
@@ -53,5 +54,4 @@ class ThereAndBack(Tab):
 
     def finished(self, result: RoundTripResult) -> tuple[dict, dict]:
         """The sentence and the map of a finished run."""
-        words = {"text": report.sentence(result), "note": report.note(result)}
-        return words, round_trip_view.full_map(result, views.portrait(result.experiment.picture, result.x0))
+        return self.words(result), round_trip_view.full_map(result, views.portrait(result.experiment.picture, result.x0))

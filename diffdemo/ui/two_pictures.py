@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from diffdemo import lab, report
+from diffdemo import service
 from diffdemo.experiment import Collision
 from diffdemo.lab import CollisionResult
 from diffdemo.models import Model
@@ -67,10 +67,10 @@ class TwoPictures(Tab):
     def work(self, e: Collision, model: Model, given: Any) -> Iterator[tuple[Any, Any]]:
         """Yields (sentence, nothing new) after every network call and last (sentence, equations)."""
         text = f"Going back from the x_n that both pictures share at n = {e.n}."
-        for item in lab.stream(e, model, given):
+        for item in service.stream(e, model, given):
             if isinstance(item, CollisionResult):
                 alpha_bar = float(model.schedule.alpha_bar[e.n])
                 shown = collide_view.equations(item, alpha_bar**0.5, (1 - alpha_bar) ** 0.5, model.schedule.T)
-                yield {"text": report.sentence(item), "note": report.note(item)}, shown
+                yield self.words(item), shown
             else:
                 yield views.running(item, text), gr.skip()

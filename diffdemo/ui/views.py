@@ -13,6 +13,7 @@ from diffdemo.lab import Progress
 from diffdemo.models import Model
 from diffdemo.report.pictures import uris, words
 
+NO_PICTURE = {"picture": "", "src": "", "alt": "", "caption": "No second picture."}
 LANDMARKS = ((0, "untouched"), (250, "the thread: it comes back"), (1000, "the thread: another picture"))
 
 
@@ -31,6 +32,11 @@ def portrait(picture: str, x0: Tensor) -> dict[str, str]:
 def _parts(picture: str) -> tuple[str, int]:
     kind, _, rest = picture.partition(":")
     return kind, int(rest) if kind in ("face", "digit") else 0
+
+
+def wanted(picture: str) -> dict[str, str]:
+    """The portrait of a picture of which only the hash is known."""
+    return {"picture": picture, "src": "", "alt": "", "caption": "A larger picture, not in the link. Please upload it below."}
 
 
 def given_picture(portrait: Any) -> Image.Image | None:
