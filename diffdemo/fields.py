@@ -3,6 +3,7 @@
 import itertools
 import math
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,8 @@ MAX_JUMP = 20
 MAX_CANDIDATES = 16
 MAX_PICTURES = 1000  # of a command at once
 MAX_LINE_UP = 6000  # characters of a line-up's pictures in a link
+MAX_PROMPT = 300  # characters
+MAX_GUIDANCE = 20
 
 
 @dataclass(frozen=True)
@@ -89,9 +92,22 @@ def _word(field: Field, value: Any) -> str:
 
 
 def _name(field: Field, value: Any) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"\w[\w.-]{0,99}", value, re.ASCII):
+    if not isinstance(value, str) or len(value) > 100 or not re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)?", value, re.ASCII):
         raise _refuse(field, value)
     return value
+
+
+def _prompt(field: Field, value: Any) -> str:
+    """Text of one line: no control characters, no line separators, nothing that cannot be written in a link."""
+    unwanted = ("Cc", "Cs", "Zl", "Zp")
+    if not isinstance(value, str) or len(value) > field.maximum or any(unicodedata.category(c) in unwanted for c in value):
+        raise _refuse(field, value)
+    return value
+
+
+def _guided(value: float) -> str:
+    """Nothing where guidance is off, so that links of models without it never change."""
+    return "" if value == 1 else _short(value)
 
 
 def _revision(field: Field, value: Any) -> str:
@@ -230,7 +246,7 @@ def format_seeds(seeds: Iterable[int]) -> str:
 
 
 FIELDS: dict[str, Field] = {
-    "model": Field("Model", "the name of a model: letters, digits, dots and dashes, at most 100", _name, "faces"),
+    "model": Field("Model", "the name of a model: letters, digits, dots and dashes, at most one slash, at most 100 characters", _name, "faces"),
     "picture": Field(
         "Picture", "face:SEED, digit:INDEX up to 9999, png: with a small picture in base64url, or sha256: of a larger one", _picture, "face:17"
     ),
@@ -267,4 +283,6 @@ FIELDS: dict[str, Field] = {
     "futures": Field("Futures", f"a whole number of futures from each point, from 2 to {MAX_FUTURES}", _whole, 6, 2, MAX_FUTURES),
     "jump": Field("Jump back", f"a whole number of steps, 0 (never) to {MAX_JUMP}, that the path climbs back each time", _whole, 0, 0, MAX_JUMP),
     "start": Field("Start", "picture (n steps of noise on the picture) or noise (pure Gaussian noise alone)", _word, "picture", choices=STARTS),
+    "prompt": Field("Prompt", f"one line of at most {MAX_PROMPT} characters, or nothing", _prompt, "", 0, MAX_PROMPT),
+    "guidance": Field("Guidance", f"a number from 1 (off) to {MAX_GUIDANCE}", _real, 1.0, 1, MAX_GUIDANCE, write=_guided),
 }
