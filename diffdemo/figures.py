@@ -3,11 +3,11 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from diffdemo import letters
 from diffdemo.errors import DiffdemoError
 
 WIDTH, HEIGHT = 1000, 560
@@ -102,7 +102,7 @@ class Chart:
             if not low <= value <= high:
                 raise DiffdemoError(f"The reference line {label!r} at {value:g} lies outside its axis, {low:g} to {high:g}.")
         for text in self._words():
-            _check_letters(text)
+            letters.check_letters(text)
 
     def _words(self) -> list[str]:
         named = [*self.levels, *self.marks, *([self.right] if self.right else [])]
@@ -116,21 +116,12 @@ def _values(given: Sequence[float] | np.ndarray, what: str) -> np.ndarray:
         raise DiffdemoError(f"The {what} is a row of numbers.") from error
 
 
-def _check_letters(text: str) -> None:
-    font = _font(TEXT_SIZE)
-    unknown = bytes(font.getmask("\uffff"))
-    lacking = [letter for letter in dict.fromkeys(text) if not letter.isspace() and bytes(font.getmask(letter)) == unknown]
-    if lacking:
-        raise DiffdemoError(f"The chart's font has no {lacking[0]!r}, which {text!r} needs; please spell it out.")
-
-
-@cache
 def _font(size: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.load_default(size * FINE)
+    return letters.font(size * FINE)
 
 
 def _length(text: str, size: int) -> float:
-    return _font(size).getlength(text) / FINE
+    return letters.length(text, size * FINE) / FINE
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import math
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,22 @@ MAX_PIXELS = 24_000_000
 def to_uint8(x: Tensor) -> np.ndarray:
     """(B, C, H, W) in [-1, 1] → (B, H, W, C) uint8; values outside the range are cut off, as any 8-bit picture must."""
     return ((x.detach().float().cpu().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def shown(x: Tensor) -> np.ndarray:
+    """(B, C, H, W) as pictures to look at, (B, H', W', C') uint8.
+
+    Grey and coloured pictures are as in `to_uint8`. Any other number of channels is no picture but a code of one: each row becomes a mosaic
+    of its channels in grey, -3 black and 3 white, H' and W' so many times larger.
+    """
+    rows, channels, height, width = x.shape
+    if channels in (1, 3):
+        return to_uint8(x)
+    columns = math.ceil(math.sqrt(channels))
+    mosaic = x.new_zeros(rows, -(-channels // columns) * columns, height, width)
+    mosaic[:, :channels] = x / 3
+    lines = mosaic.unflatten(1, (-1, columns)).transpose(2, 3)  # (B, lines, H, columns, W)
+    return to_uint8(lines.reshape(rows, 1, lines.shape[1] * height, columns * width))
 
 
 def to_pixels(x: Tensor) -> np.ndarray:

@@ -1,13 +1,20 @@
-"""What there is to say of a finished run, whatever shows it: the sentence with its numbers, the small print, the plain data."""
+"""What there is to say and to show of a finished run, for whatever shows it: the page, the API, a file, the command line, a forum."""
 
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from diffdemo.errors import DiffdemoError
+from diffdemo.experiment import RoundTrip
 from diffdemo.lab import BeliefResult, BranchResult, CollisionResult, CurveResult, EmbeddingResult, RoundTripResult
 from diffdemo.report import belief, branch, collide, curve, embed, round_trip
+from diffdemo.report.pictures import words
+from diffdemo.report.settings import settings
+from diffdemo.schedule import Schedule
+from diffdemo.sheets import TileRow
 
-__all__ = ["as_json", "note", "sentence"]
+__all__ = ["animated", "as_json", "film", "markdown", "note", "sentence", "settings", "table", "tiles", "told"]
 
 _ROOMS: dict[type, ModuleType] = {
     RoundTripResult: round_trip,
@@ -20,18 +27,62 @@ _ROOMS: dict[type, ModuleType] = {
 
 
 def sentence(result: Any) -> str:
-    """The result in one plain sentence with its numbers."""
+    """The result in one plain sentence with its numbers, said to whoever chose the picture."""
     return _room(result).sentence(result)
 
 
+def told(result: Any, own: str) -> str:
+    """The same sentence for others to read: the picture by its name, and where it is somebody's own, as `own`."""
+    e = result.experiment
+    return sentence(result).replace("your picture", words(e.picture, own) if isinstance(e, RoundTrip) else own)
+
+
 def note(result: Any) -> str:
-    """The settings in small print."""
+    """The settings in small print, and how long it took."""
     return _room(result).note(result)
 
 
 def as_json(result: Any) -> dict[str, Any]:
     """The result as plain data: the sentence, the link's query, the numbers, the pictures as PNG data URIs."""
     return _room(result).as_json(result)
+
+
+def table(result: Any) -> list[dict[str, Any]]:
+    """The numbers as rows of plain values with the same names in each: one a seed, level and seed, method and seed, future or candidate."""
+    return _room(result).table(result)
+
+
+def tiles(result: Any) -> list[TileRow]:
+    """All pictures of the result with their words, the picture itself first."""
+    return _room(result).tiles(result)
+
+
+def animated(result: Any) -> bool:
+    """Whether there is a film of it."""
+    return hasattr(_room(result), "film")
+
+
+def film(result: Any, schedule: Schedule) -> list[np.ndarray]:
+    """The stills of a film, (H, W, 3) uint8 each and all of one size, no two in a row alike.
+
+    Args:
+        result: of a RoundTrip, Curve or Branch.
+        schedule: that of its model.
+
+    Raises:
+        DiffdemoError: the experiment follows no path.
+    """
+    if not animated(result):
+        able = ", ".join(kind.__annotations__["experiment"].kind for kind, room in _ROOMS.items() if hasattr(room, "film"))
+        raise DiffdemoError(f"The experiment {result.experiment.kind} has no path to animate; {able} have one.")
+    return _room(result).film(result, schedule)
+
+
+def markdown(result: Any, link: str = "") -> str:
+    """The result for a forum: the sentence, the settings, and the link to open it with."""
+    own = "a picture of my own"
+    parts = [f"**{told(result, own)}**", f"diffdemo: {settings(result.experiment, own)}."]
+    return "\n\n".join([*parts, *([f"[Open this experiment]({link})"] if link else [])]) + "\n"
 
 
 def _room(result: Any) -> ModuleType:

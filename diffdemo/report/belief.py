@@ -4,7 +4,8 @@ import math
 from typing import Any
 
 from diffdemo.lab import BeliefResult
-from diffdemo.report.pictures import uris, words
+from diffdemo.report.pictures import tile, uris, words
+from diffdemo.sheets import TileRow
 
 SMALL = 0.0005  # probabilities below this, or as near to 1, are not told apart
 
@@ -40,3 +41,21 @@ def as_json(result: BeliefResult) -> dict[str, Any]:
         "marginals": {name: [{"value": word, "probability": p, "true": true} for word, p, true in v] for name, v in result.marginals.items()},
         "x_n": uris(result.x_n)[0], "posterior_mean": uris(result.posterior_mean)[0], "x0_hat": uris(result.x0_hat)[0], "seconds": result.seconds,
     }  # fmt: skip
+
+
+def table(result: BeliefResult) -> list[dict[str, Any]]:
+    """One row a candidate, the most probable first."""
+    return [{"rank": rank, "picture": c.name, "probability": c.probability, "own": c.own} for rank, c in enumerate(result.top, 1)]
+
+
+def tiles(result: BeliefResult) -> list[TileRow]:
+    """The picture and x_n, the exact guess and the network's, and the candidates."""
+    candidates = tuple(
+        tile(f"candidate-{rank}", f"{'the original' if c.own else words(c.name, 'another')}, {percent(c.probability)}", c.picture)
+        for rank, c in enumerate(result.top, 1)
+    )
+    return [
+        TileRow("the picture", (tile("x0", "", result.x0), tile("x_n", f"n = {result.experiment.n}", result.x_n))),
+        TileRow("best guesses", (tile("posterior_mean", "exact mean", result.posterior_mean), tile("x0_hat", "the network", result.x0_hat))),
+        TileRow("candidates", candidates),
+    ]

@@ -4,7 +4,8 @@ import math
 from typing import Any
 
 from diffdemo.lab import CollisionResult
-from diffdemo.report.pictures import uris
+from diffdemo.report.pictures import tile, uris
+from diffdemo.sheets import TileRow
 
 
 def sentence(result: CollisionResult) -> str:
@@ -47,3 +48,32 @@ def as_json(result: CollisionResult) -> dict[str, Any]:
         "kept_a": None if result.kept_a is None else result.kept_a.tolist(), "kept_b": None if result.kept_b is None else result.kept_b.tolist(),
         "reconstructions": uris(result.reconstructions), "seconds": result.seconds,
     }  # fmt: skip
+
+
+def table(result: CollisionResult) -> list[dict[str, Any]]:
+    """One row a way back."""
+    return [
+        {"seed": seed, "n": result.experiment.n, "ended": _ended(result, row),
+         **{name: None if kept is None else float(kept[row]) for name, kept in (("kept_a", result.kept_a), ("kept_b", result.kept_b))}}
+        for row, seed in enumerate(result.seeds)
+    ]  # fmt: skip
+
+
+def _ended(result: CollisionResult, row: int) -> str:
+    """Whose picture a way back led to: "A", "B" or "other"."""
+    return "A" if result.a[row] else "B" if result.b[row] else "other"
+
+
+def tiles(result: CollisionResult) -> list[TileRow]:
+    """A and B with the noises that lead to their one x_n, that x_n, and the ways back from it."""
+    ways = []
+    for row, seed in enumerate(result.seeds):
+        who = _ended(result, row)
+        label = f"seed {seed}" if who == "other" else f"{who}, seed {seed}"
+        ways.append(tile(f"seed-{seed}-reconstruction", label, result.reconstructions[row], who != "other"))
+    return [
+        TileRow("picture A", (tile("x0", "A", result.x0), tile("eps_a", "noise on A", result.eps_a))),
+        TileRow("picture B", (tile("other", "B", result.other), tile("eps_b", "noise B needs", result.eps_b))),
+        TileRow("both lead to", (tile("x_n", f"x_n, n = {result.experiment.n}", result.x_n),)),
+        TileRow("ways back", tuple(ways)),
+    ]

@@ -1,11 +1,18 @@
 """What there is to say of a Curve."""
 
+from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
+from diffdemo import sheets
 from diffdemo.lab import CurveResult, crossing
-from diffdemo.report.pictures import uris
+from diffdemo.report.pictures import attributes, tile, uris
+from diffdemo.schedule import Schedule
+from diffdemo.sheets import Still, Tile, TileRow
+
+PAIRS = 8  # seeds in a film
 
 
 def sentence(result: CurveResult) -> str:
@@ -50,3 +57,46 @@ def as_json(result: CurveResult) -> dict[str, Any]:
         "bits": result.bits, "chance": result.chance, "unrelated_rmse": result.unrelated, "speciation": result.speciation,
         "attributes": result.attributes, "reconstructions": by_seed(result.reconstructions), "seconds": result.seconds,
     }  # fmt: skip
+
+
+def table(result: CurveResult) -> list[dict[str, Any]]:
+    """One row a level and seed."""
+    numbers = {"rmse": result.rmse, "kept": result.kept, "bits_known": result.bits_known, "p_true": result.p_true}
+    return [
+        {"n": n, "seed": seed, "came_back": bool(result.came_back[i, j]),
+         **{name: None if values is None else float(values[i, j]) for name, values in numbers.items()}}
+        for i, n in enumerate(result.experiment.levels) for j, seed in enumerate(result.experiment.seeds)
+    ]  # fmt: skip
+
+
+def tiles(result: CurveResult) -> list[TileRow]:
+    """The picture, and for each seed a row of x_n over n and a row of what they lead back to."""
+    e, rows = result.experiment, [TileRow("the picture", (tile("x0", "", result.x0),))]
+    for j, seed in enumerate(e.seeds):
+        noisy = tuple(tile(f"seed-{seed}-n-{n}-x_n", f"n = {n}", result.x_n[i, j]) for i, n in enumerate(e.levels))
+        backs = tuple(_back(result, i, j, f"n = {n}") for i, n in enumerate(e.levels))
+        rows += [TileRow(f"seed {seed}, x_n", noisy), TileRow(f"seed {seed}, back", backs)]
+    return rows
+
+
+def _back(result: CurveResult, i: int, j: int, label: str) -> Tile:
+    name = f"seed-{result.experiment.seeds[j]}-n-{result.experiment.levels[i]}-reconstruction"
+    return tile(name, label, result.reconstructions[i, j], bool(result.came_back[i, j]))
+
+
+def film(result: CurveResult, schedule: Schedule) -> list[np.ndarray]:
+    """One still a level: for each seed x_n beside what it leads back to."""
+    e = result.experiment
+    count = min(PAIRS, len(e.seeds))
+    some = f"; {count} of {len(e.seeds)} shown" if count < len(e.seeds) else ""
+
+    def pairs(i: int) -> Iterator[Tile]:
+        for j in range(count):
+            yield tile("x_n", f"seed {e.seeds[j]}", result.x_n[i, j])
+            yield _back(result, i, j, attributes(result.kept, (i, j), result.attributes))
+
+    stills = [
+        Still(tuple(pairs(i)), f"n = {n}, {int(result.came_back[i].sum())} of {len(e.seeds)} came back{some}", n / schedule.T)
+        for i, n in enumerate(e.levels)
+    ]
+    return sheets.film(stills, columns=2 if count == 1 else 4, ends=("0", str(schedule.T)), group=2)

@@ -4,7 +4,8 @@ from typing import Any
 
 from diffdemo.inversion import PathStatistics
 from diffdemo.lab import Code, EmbeddingResult
-from diffdemo.report.pictures import uris
+from diffdemo.report.pictures import tile, uris
+from diffdemo.sheets import TileRow
 
 EXACT = 1e-4  # "exact" means a largest error below this, in float32
 
@@ -76,3 +77,47 @@ def _path_json(found: PathStatistics) -> dict[str, Any]:
         "levels": found.levels.tolist(), "variance": found.variance.tolist(), "expected": found.expected.tolist(),
         "correlation": found.correlation.tolist(),
     }  # fmt: skip
+
+
+def table(result: EmbeddingResult) -> list[dict[str, Any]]:
+    """One row a method and seed; no seed where nothing is drawn."""
+    return [
+        {"method": method, "n": result.experiment.n, "seed": _seed(result, code, row), "came_back": bool(code.came_back[row]),
+         "rmse": float(code.rmse[row]), "largest": float(code.largest[row]), "gaussian": bool(code.gaussian[row]), "calls": code.calls,
+         **{name: float(values[row]) for name, values in code.statistics.items()}}
+        for method, code in result.codes.items() for row in range(len(code.x_n))
+    ]  # fmt: skip
+
+
+def _seed(result: EmbeddingResult, code: Code, row: int) -> int | None:
+    """The seed of a row; None where the code is the only one there is."""
+    drawn = code.method not in ("ddim", "fixed-point") or result.experiment.warm > 0
+    return result.experiment.seeds[row] if drawn else None
+
+
+def tiles(result: EmbeddingResult) -> list[TileRow]:
+    """The picture, each code beside what it leads back to, and with a second picture what the codes carry."""
+    rows = [TileRow("the picture", (tile("x0", "", result.x0),))]
+    for method, code in result.codes.items():
+        for row in range(len(code.x_n)):
+            seed = _seed(result, code, row)
+            which = "" if seed is None else f", seed {seed}"
+            name = method if seed is None else f"{method}-seed-{seed}"
+            error = "exact" if float(code.largest[row]) < EXACT else f"RMSE {float(code.rmse[row]):.2g}"
+            back = tile(f"{name}-reconstruction", error, code.reconstructions[row], bool(code.came_back[row]))
+            rows.append(TileRow(f"{NAMES[method][0]}{which}", (tile(f"{name}-code", "code x_n", code.x_n[row]), back)))
+    return rows + _swap(result)
+
+
+def _swap(result: EmbeddingResult) -> list[TileRow]:
+    swap, rows = result.swap, []
+    if swap is None:
+        return rows
+    rows.append(TileRow("second picture B", (tile("other", "", swap.other),)))
+    if swap.replays:
+        words = {m: f"{m}: RMSE to A {swap.to_a[m]:.2f}, to B {swap.to_b[m]:.2f}" for m in swap.replays}
+        rows.append(TileRow("A's path from B's x_n", tuple(tile(f"swap-{m}", words[m], x) for m, x in swap.replays.items())))
+    if len(swap.mixtures):
+        mixtures = zip(swap.shares, swap.mixtures, strict=True)
+        rows.append(TileRow("from A's code to B's", tuple(tile(f"mixture-{k}-of-8", f"{100 * s:.0f} %", x) for k, (s, x) in enumerate(mixtures))))
+    return rows

@@ -1,9 +1,21 @@
 """What there is to say of a RoundTrip."""
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
+import torch
+from torch import Tensor
+
+from diffdemo import sheets
 from diffdemo.lab import RoundTripResult
-from diffdemo.report.pictures import uris
+from diffdemo.noise import noise
+from diffdemo.report.pictures import attributes, tile, uris
+from diffdemo.schedule import Schedule
+from diffdemo.sheets import Still, Tile, TileRow
+
+PAIRS = 8  # seeds in a film
+UP = 8  # stills on the way up
 
 
 def sentence(result: RoundTripResult) -> str:
@@ -43,3 +55,62 @@ def as_json(result: RoundTripResult) -> dict[str, Any]:
         "kept": None if result.kept is None else result.kept.tolist(), "attributes": result.attributes, "seconds": result.seconds,
         "x0": uris(result.x0)[0], "x_n": uris(result.x_n), "reconstructions": uris(result.reconstructions),
     }  # fmt: skip
+
+
+def table(result: RoundTripResult) -> list[dict[str, Any]]:
+    """One row a seed."""
+    e, kept = result.experiment, result.kept
+    return [
+        {"seed": seed, "n": e.n, "came_back": bool(result.came_back[row]), "rmse": float(result.rmse[row]),
+         "kept": None if kept is None else float(kept[row]), "attributes": result.attributes}
+        for row, seed in enumerate(e.seeds)
+    ]  # fmt: skip
+
+
+def tiles(result: RoundTripResult) -> list[TileRow]:
+    """The picture, and for each seed x_n beside what it leads back to."""
+    e, first = result.experiment, TileRow("the picture", (tile("x0", "", result.x0),))
+    noisy = f"n = {e.n}" if e.start == "picture" else "pure noise"
+    return [first, *(
+        TileRow(f"seed {seed}", (tile(f"seed-{seed}-x_n", noisy, result.x_n[row]), _back(result, row)))
+        for row, seed in enumerate(e.seeds)
+    )]  # fmt: skip
+
+
+def _back(result: RoundTripResult, row: int) -> Tile:
+    label = attributes(result.kept, row, result.attributes) or f"RMSE {float(result.rmse[row]):.2f}"
+    return tile(f"seed-{result.experiment.seeds[row]}-reconstruction", label, result.reconstructions[row], bool(result.came_back[row]))
+
+
+def film(result: RoundTripResult, schedule: Schedule) -> list[np.ndarray]:
+    """Up: the picture drowns in noise; down: each x beside the estimate x0_hat; and what came back beside the picture."""
+    e, rows, path, T = result.experiment, range(min(PAIRS, len(result.x_n))), result.path, schedule.T
+    some = f"; {len(rows)} of {len(result.x_n)} shown" if len(rows) < len(result.x_n) else ""
+    x0 = tile("x0", "the picture", result.x0)
+
+    def still(n: int, text: str, rising: bool | None, pairs: Iterator[tuple[Tile, Tile]]) -> Still:
+        return Still(tuple(one for pair in pairs for one in pair), f"n = {n}, {text}{some}", n / T, rising)
+
+    def named(x: Tensor, right: Callable[[int], Tile]) -> Iterator[tuple[Tile, Tile]]:
+        return ((tile("x", f"seed {e.seeds[row]}", x[row]), right(row)) for row in rows)
+
+    stills = [still(n, "noise is added", True, named(x, lambda row: x0)) for n, x in _noising(result, schedule, len(rows))]
+    for n, x, x0_hat in zip(path.levels[:, 0].tolist(), path.x, path.x0_hat, strict=True):
+        guesses = [tile("x0_hat", "estimate", x0_hat[row]) for row in rows]
+        stills.append(still(n, "noise is taken away", False, named(x, guesses.__getitem__)))
+    back = f"{int(result.came_back.sum())} of {len(result.x_n)} came back"
+    stills.append(still(0, back, None, ((_back(result, row), x0) for row in rows)))
+    return sheets.film(stills, columns=2 if len(rows) == 1 else 4, ends=("0", str(T)), group=2)
+
+
+def _noising(result: RoundTripResult, schedule: Schedule, count: int) -> list[tuple[int, Tensor]]:
+    """Levels rising to n, and the first `count` rows of the picture with the very noise of its x_n at each; none where no picture was noised."""
+    e = result.experiment
+    if e.start == "noise" or e.n == 0:
+        return []
+    x_n = result.x_n[:count]
+    eps, clean = noise(e.seeds[:count], x_n.shape[1:]), result.x0
+    if clean.shape[1:] != x_n.shape[1:]:  # the code of the picture is not kept, but x_n and its noise tell it
+        clean = schedule.x0_from_eps(x_n, eps, torch.full((count,), e.n))
+    levels = sorted({round(n) for n in np.linspace(0, e.n, UP)})
+    return [(n, schedule.add_noise(clean, eps, n) if n < e.n else x_n) for n in levels]

@@ -1,0 +1,210 @@
+"""Results as files: a contact sheet that remembers its experiment, tables, data, films, and a ZIP of everything.
+
+The same result gives the same bytes, so times are left out.
+"""
+
+import base64
+import binascii
+import csv
+import io
+import json
+import math
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from diffdemo import images, report, sheets
+from diffdemo.errors import DiffdemoError, ExperimentError, PictureError
+from diffdemo.experiment import MAX_QUERY, Experiment, experiment_from_query
+from diffdemo.lab import resolve
+from diffdemo.schedule import Schedule
+
+SUFFIXES = {"sheet": ".png", "gif": ".gif", "webp": ".webp", "json": ".json", "csv": ".csv", "zip": ".zip"}
+EXPORTS = tuple(SUFFIXES)
+QUERY, PICTURE = "diffdemo", "diffdemo-picture"  # the texts inside a PNG
+FRAME, LAST = 400, 2000  # milliseconds
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the time of every file in a ZIP
+
+
+def suffix(kind: str) -> str:
+    """The ending of a kind of export, as ".png".
+
+    Raises:
+        DiffdemoError: there is no such kind.
+    """
+    if kind not in SUFFIXES:
+        raise DiffdemoError(f"A result is exported as one of {', '.join(EXPORTS)}, not {str(kind)[:40]!r}.")
+    return SUFFIXES[kind]
+
+
+def export(result: Any, kind: str, schedule: Schedule | None = None, remember: bool = True, link: str = "") -> bytes:
+    """A result as the content of a file.
+
+    Args:
+        result: what a run ended with.
+        kind: one of EXPORTS.
+        schedule: that of the model, for films; None looks the model up among the bundled ones.
+        remember: write the experiment into the PNG, and where it names its picture by a hash only, the picture too.
+        link: where to open the experiment, for the ZIP; its query if there is none.
+
+    Raises:
+        DiffdemoError: there is no such kind, or no path to animate.
+    """
+    suffix(kind)
+    if kind == "zip":
+        return _zip(result, schedule, remember, link)
+    if kind in ("gif", "webp"):
+        return _film(result, kind, schedule)
+    return {"sheet": lambda: _sheet(result, remember), "json": lambda: _json(result), "csv": lambda: _csv(result)}[kind]()
+
+
+def write(result: Any, path: str | Path, schedule: Schedule | None = None, remember: bool = True, link: str = "") -> None:
+    """Export a result to a file, of the kind that its ending says; the file is there whole or not at all.
+
+    Raises:
+        DiffdemoError: an unknown ending, no such folder, a full disk, or what `export` raises.
+    """
+    path = Path(path)
+    kind = kind_of(path)
+    save(export(result, kind, schedule, remember, link), path)
+
+
+def kind_of(path: Path) -> str:
+    """The kind of export that a file's ending says.
+
+    Raises:
+        DiffdemoError: none has this ending, or the file's folder does not exist.
+    """
+    kinds = {ending: kind for kind, ending in SUFFIXES.items()}
+    if path.suffix.lower() not in kinds:
+        raise DiffdemoError(f"The file {path.name!r} ends in none of {', '.join(kinds)}, so it is not clear what to write.")
+    if not path.parent.is_dir():
+        raise DiffdemoError(f"There is no folder {str(path.parent)!r} to write {path.name!r} to; please make it first.")
+    return kinds[path.suffix.lower()]
+
+
+def save(data: bytes, path: Path) -> None:
+    """Write a file beside its place and move it there in one stroke.
+
+    Raises:
+        DiffdemoError: it cannot be written.
+    """
+    part = path.with_name(f".{path.name[:100]}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(data)
+        os.replace(part, path)
+    except OSError as error:
+        raise DiffdemoError(f"The file {str(path)!r} could not be written: {(error.strerror or 'unknown reason').lower()}.") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _sheet(result: Any, remember: bool) -> bytes:
+    title, foot = report.told(result, "the picture"), f"diffdemo: {report.settings(result.experiment)}."
+    page, info = sheets.sheet(title, report.tiles(result), foot), PngInfo()
+    if remember:
+        info.add_text(QUERY, result.experiment.to_query())
+        if result.experiment.picture.startswith("sha256:"):
+            info.add_text(PICTURE, base64.b64encode(images.png_bytes(images.shown(result.x0)[0])).decode())
+    buffer = io.BytesIO()
+    Image.fromarray(page).save(buffer, "PNG", pnginfo=info)
+    return buffer.getvalue()
+
+
+def _json(result: Any) -> bytes:
+    found = {name: value for name, value in report.as_json(result).items() if name != "seconds"}
+    return (json.dumps(_finite(found), indent=1, allow_nan=False) + "\n").encode()
+
+
+def _finite(value: Any) -> Any:
+    """The same data with null for what JSON cannot write as a number."""
+    if isinstance(value, dict):
+        return {name: _finite(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _csv(result: Any) -> bytes:
+    """The table; nothing for what is not known, 1 and 0 for yes and no, so that they can be averaged."""
+    rows, text = report.table(result), io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: int(value) if isinstance(value, bool) else value for name, value in row.items()} for row in rows)
+    return text.getvalue().encode()
+
+
+def _film(result: Any, kind: str, schedule: Schedule | None) -> bytes:
+    frames = [Image.fromarray(frame) for frame in _frames(result, schedule)]
+    times, buffer = [FRAME] * (len(frames) - 1) + [LAST], io.BytesIO()
+    if kind == "gif":
+        colours = [frame.quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE) for frame in frames]
+        colours[0].save(buffer, "GIF", save_all=True, append_images=colours[1:], duration=times, loop=0, disposal=1)
+    else:
+        frames[0].save(buffer, "WEBP", save_all=True, append_images=frames[1:], duration=times, loop=0, lossless=True, quality=60, method=3)
+    return buffer.getvalue()
+
+
+def _frames(result: Any, schedule: Schedule | None) -> list[np.ndarray]:
+    if not report.animated(result):
+        return report.film(result, schedule)  # type: ignore[arg-type]  # which says so
+    return report.film(result, schedule or resolve(result.experiment, None).schedule)
+
+
+def _zip(result: Any, schedule: Schedule | None, remember: bool, link: str) -> bytes:
+    files: dict[str, bytes] = {"sheet.png": _sheet(result, remember), "result.json": _json(result), "table.csv": _csv(result)}
+    files["link.txt"] = f"{link or result.experiment.to_query()}\n".encode()
+    if report.animated(result):
+        files["film.webp"] = _film(result, "webp", schedule)
+    files |= {f"tiles/{tile.name}.png": images.png_bytes(tile.picture) for row in report.tiles(result) for tile in row.tiles}
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            info = zipfile.ZipInfo(name, _EPOCH)
+            info.external_attr = 0o644 << 16
+            archive.writestr(info, data, zipfile.ZIP_DEFLATED if name.endswith((".json", ".csv", ".txt")) else zipfile.ZIP_STORED)
+    return buffer.getvalue()
+
+
+def read_experiment(data: bytes) -> tuple[Experiment, Image.Image | None] | None:
+    """The experiment that a PNG of ours remembers, and its picture where the experiment names that by its hash; None from any other file.
+
+    Raises:
+        DiffdemoError: what the PNG says is damaged, too long, or no experiment.
+    """
+    texts = _texts(data)
+    if (query := texts.get(QUERY)) is None:
+        return None
+    if not isinstance(query, str) or len(query) > MAX_QUERY:
+        raise ExperimentError(f"The experiment inside this PNG is damaged: it has more than {MAX_QUERY} characters.")
+    experiment = experiment_from_query(str(query))
+    held = texts.get(PICTURE)
+    if held is None or not experiment.picture.startswith("sha256:"):  # type: ignore[attr-defined]
+        return experiment, None
+    return experiment, _held_picture(held)
+
+
+def _texts(data: bytes) -> dict[str, Any]:
+    """The texts that stand before the pixels of a PNG, without decoding these; nothing from what is no PNG."""
+    if not data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return {}
+    try:
+        with Image.open(io.BytesIO(data), formats=("PNG",)) as picture:
+            return dict(picture.info)
+    except (ValueError, MemoryError, OverflowError, Image.DecompressionBombError) as error:
+        raise PictureError("This PNG cannot be opened: it is damaged, or what is written in it is too long.") from error
+    except (OSError, SyntaxError, EOFError):
+        return {}
+
+
+def _held_picture(held: Any) -> Image.Image:
+    try:
+        return images.load_picture(base64.b64decode(held[: images.MAX_BYTES * 4 // 3 + 4], validate=True))
+    except (binascii.Error, ValueError, TypeError) as error:
+        raise PictureError("The picture inside this PNG is damaged; please choose the picture itself.") from error
