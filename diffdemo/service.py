@@ -1,4 +1,4 @@
-"""What a page that many visitors share needs around the lab: results kept for a while, and link previews."""
+"""What a page that many visitors share needs around the lab: results kept for a while."""
 
 import threading
 from collections import OrderedDict
@@ -12,7 +12,7 @@ from torch import Tensor
 from diffdemo import lab
 from diffdemo.experiment import Experiment
 from diffdemo.lab import Progress
-from diffdemo.models import Model
+from diffdemo.models import BUNDLED, Model
 
 MAX_BYTES = 200_000_000  # of all results kept
 
@@ -61,6 +61,15 @@ def weight(value: Any) -> int:
 results = Results()
 
 
+def _key(experiment: Experiment, model: Model) -> tuple:
+    return replace(experiment, revision=model.revision), model.device, model.dtype  # type: ignore[type-var]
+
+
+def known(experiment: Experiment, kept: Results = results) -> Any:
+    """The result of an experiment with a bundled model, if it is still kept; None otherwise."""
+    return kept.get(_key(experiment, lab.resolve(experiment, None))) if experiment.model in BUNDLED else None  # type: ignore[attr-defined]
+
+
 def stream(experiment: Experiment, model: Model | None = None, given: Image.Image | None = None, kept: Results = results) -> Iterator[Any]:
     """`lab.stream` for many: a result that is still kept is yielded at once.
 
@@ -75,7 +84,7 @@ def stream(experiment: Experiment, model: Model | None = None, given: Image.Imag
     """
     model = lab.resolve(experiment, model)
     lab.picture(experiment.picture, model, given)  # type: ignore[attr-defined]
-    key = replace(experiment, revision=model.revision), model.device, model.dtype  # type: ignore[type-var]
+    key = _key(experiment, model)
     if (found := kept.get(key)) is not None:
         yield found
         return

@@ -16,7 +16,7 @@ COUNT = replace(FIELDS["n"], label="How many seeds", help=f"a whole number from 
 PER_LEVEL = replace(COUNT, label="Seeds per level or code", help="a whole number from 1 to 16", default=4, maximum=16)
 
 AT = ("all noise, n = T", "the dial's n")
-RAIL = 12  # raw values that come from the rail; a tab's own follow
+RAIL = 14  # raw values that come from the rail; a tab's own follow
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class Settings:
         steps, eta, solver, spacing, start: the sampler.
         per_level: how many of the seeds a curve or a code takes.
         listed: seeds as 0,3,7 that count instead; nothing for none.
+        prompt, guidance: what a text model is told.
     """
 
     model: Model
@@ -45,6 +46,13 @@ class Settings:
     start: Any
     per_level: Any
     listed: Any
+    prompt: Any
+    guidance: Any
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """Prompt and guidance, of a model that takes them."""
+        return {"prompt": self.prompt, "guidance": self.guidance} if self.model.kind == "text" else {}
 
     def seeds(self, count: int) -> Any:
         """The listed seeds, else so many from the first one on."""
@@ -76,31 +84,31 @@ def experiment(kind: type[Experiment], models: Models, values: tuple) -> Experim
 
 
 def _round_trip(s: Settings, *_: Any) -> RoundTrip:
-    return RoundTrip(s.model.name, s.picture, s.n, s.seeds(s.count), s.steps, s.eta, s.solver, s.spacing, s.start)
+    return RoundTrip(s.model.name, s.picture, s.n, s.seeds(s.count), s.steps, s.eta, s.solver, s.spacing, s.start, **s.told)
 
 
 def _curve(s: Settings, listed: Any = "", *_: Any) -> Curve:
     seeds = s.seeds(PER_LEVEL.accept(s.per_level))
-    return Curve(s.model.name, s.picture, listed or levels(s.model), seeds, s.steps, s.eta, s.solver, s.spacing)
+    return Curve(s.model.name, s.picture, listed or levels(s.model), seeds, s.steps, s.eta, s.solver, s.spacing, **s.told)
 
 
 def _embedding(s: Settings, at: Any, steps: Any, warm: Any, methods: Any, second: Any) -> Embedding:
     if at not in AT:
         raise ExperimentError(f"The codes are those at one of: {', '.join(AT)}.")
     n, seeds = s.model.schedule.T if at == AT[0] else s.n, s.seeds(PER_LEVEL.accept(s.per_level))
-    return Embedding(s.model.name, s.picture, n, seeds, steps, methods, warm, named(second))
+    return Embedding(s.model.name, s.picture, n, seeds, steps, methods, warm, named(second), **s.told)
 
 
 def _collision(s: Settings, second: Any, steps: Any, eta: Any) -> Collision:
-    return Collision(s.model.name, s.picture, named(second), s.n, s.first, steps, eta)
+    return Collision(s.model.name, s.picture, named(second), s.n, s.first, steps, eta, **s.told)
 
 
 def _belief(s: Settings, collected: Any, *_: Any) -> Belief:
-    return Belief(s.model.name, s.picture, s.n, s.first, collected_names(collected))
+    return Belief(s.model.name, s.picture, s.n, s.first, collected_names(collected), **s.told)
 
 
 def _branch(s: Settings, points: Any, futures: Any, steps: Any, jump: Any) -> Branch:
-    return Branch(s.model.name, s.picture, s.first, points, futures, steps, jump)
+    return Branch(s.model.name, s.picture, s.first, points, futures, steps, jump, **s.told)
 
 
 _ASK: dict[type[Experiment], Callable[..., Experiment]] = {
@@ -146,7 +154,12 @@ def stand(e: Any, model: Model) -> Stand:
         e: any of the six.
         model: the one it names.
     """
-    sampler = {name: getattr(e, name) for name in ("steps", "eta", "solver", "spacing") if not isinstance(e, Embedding | Collision | Branch)}
+    found = _stand(e, model)
+    return Stand({**found.rail, "prompt": e.prompt, "guidance": e.guidance}, found.own)
+
+
+def _stand(e: Any, model: Model) -> Stand:
+    sampler = {name: getattr(e, name) for name in ("steps", "eta", "solver", "spacing") if isinstance(e, RoundTrip | Curve)}
     if isinstance(e, RoundTrip):
         return Stand({"n": e.n, "start": e.start, **sampler, **_seeds(e.seeds, "count", COUNT.maximum)})
     if isinstance(e, Curve):

@@ -13,6 +13,7 @@ from diffdemo.ui import views
 from diffdemo.ui.shelf import Models
 from diffdemo.ui.widgets import Uploaded, brought
 
+MIME = {"sheet": "image/png", "gif": "image/gif", "webp": "image/webp", "json": "application/json", "csv": "text/csv", "zip": "application/zip"}
 MAX_BYTES = 20_000_000  # of a file that is handed to the browser
 
 
@@ -54,6 +55,8 @@ def save(models: Models, sentence: Any, portrait: Any, event: gr.EventData) -> d
     *_, result = service.stream(e, model, views.given_picture(portrait))
     data = exports.export(result, kind, model.schedule, remember is not False, link)
     if len(data) > MAX_BYTES:
-        raise ExperimentError(f"This file has {len(data) // 1_000_000} MB; at most {MAX_BYTES // 1_000_000} are handed out here. Fewer seeds make it smaller.")
-    name = f"diffdemo-{e.kind}.{exports.suffix(kind)}"
-    return {"name": name, "mime": exports.MIME[kind], "data": base64.b64encode(data).decode()}
+        raise ExperimentError(
+            f"This file has {len(data) // 1_000_000} MB; at most {MAX_BYTES // 1_000_000} are handed out here. Fewer seeds make it smaller."
+        )
+    name = f"diffdemo-{e.kind}{exports.suffix(kind)}"
+    return {"name": name, "mime": MIME[kind], "data": base64.b64encode(data).decode()}

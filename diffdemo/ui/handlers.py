@@ -110,13 +110,11 @@ def choose_landmark(event: gr.EventData) -> int:
     return FIELDS["n"].accept(getattr(event, "index", None))
 
 
-def switch_model(models: Models, name: Any, n: Any) -> tuple:
-    """What changes with the model: portrait, examples, pad, dial, read-outs and what the button for another picture is called."""
-    model = models[name]
+def suit(model: Model, n: int) -> list[Any]:
+    """What the widgets of the rail show that change with the model, in the order of `Rail.suited`."""
     T = model.schedule.T
-    n = min(FIELDS["n"].accept(n), T)
-    first = choose(model, examples(model)[0])
-    return first, strip(model), pad.pad_value(model), gr.update(maximum=T, value=n), views.readouts(model, n), another(model)
+    dial, told = gr.update(maximum=T, value=n), gr.update(visible=model.kind == "text")
+    return [strip(model), pad.pad_value(model), dial, views.readouts(model, n), another(model), told]
 
 
 def another(model: Model) -> str:
@@ -134,6 +132,6 @@ def read_dial(models: Models, name: Any, n: Any) -> dict[str, Any]:
     return views.readouts(model, int(model.schedule.levels(FIELDS["n"].accept(n), 1)))
 
 
-def throw_dice() -> int:
-    """A first seed at random."""
-    return random.randrange(10_000)
+def throw_dice() -> tuple[int, str]:
+    """A first seed at random, and no listed ones."""
+    return random.randrange(10_000), ""

@@ -60,10 +60,19 @@ def remark(e: Any, model: Model, here: bool) -> str:
     return " ".join(said)
 
 
+def needs(name: str) -> str:
+    """What to say of a link whose model is not loaded."""
+    return f"This link uses the model {name}, which is not loaded here yet. Press Load and use above if you want to, and it runs."
+
+
 def mistaken(before: Any, after: dict[str, str]) -> str:
     """What to say of a picture that was uploaded where a link wants one, from the portraits before and after."""
     wanted = isinstance(before, dict) and str(before.get("picture")).startswith("sha256:") and not before.get("src")
-    return "This is another picture than the link names; what follows is about the one uploaded." if wanted and before["picture"] != after["picture"] else ""
+    return (
+        "This is another picture than the link names; what follows is about the one uploaded."
+        if wanted and before["picture"] != after["picture"]
+        else ""
+    )
 
 
 def said(text: str, run: bool = False) -> dict[str, Any]:

@@ -34,7 +34,6 @@ class NoReturn(Tab):
     """Curves over n: bits known, share kept, RMSE; under them the tiles, rows = seeds, columns = n."""
 
     title, question, how = "Point of no return", "Why does 300 work and 1000 not?", HOW
-    film = True
     kind = Curve
     body = (
         "chart",

@@ -8,8 +8,9 @@ import gradio as gr
 from diffdemo import models
 from diffdemo.errors import ModelError
 from diffdemo.models import Loading, estimate_seconds
+from diffdemo.ui.rail import QUIET
 from diffdemo.ui.shelf import Models
-from diffdemo.ui.widgets import RawDropdown, html
+from diffdemo.ui.widgets import RawDropdown, html, told
 
 ROWS, CALLS = 4, 20  # of the run whose time is told
 CARD = '<p class="text"></p><p class="note"></p><div class="bar" role="progressbar" aria-label="Loading" aria-valuemin="0" aria-valuemax="100"><div class="fill"></div></div>'
@@ -28,12 +29,24 @@ class Others:
     def layout(self) -> None:
         """Build the widgets."""
         names = [entry.name for entry in models.TABLE if entry.hub]
-        with gr.Accordion("Other models", open=False, elem_id="others"):
-            gr.Markdown("Pixel and latent diffusion models from the Hugging Face Hub, for machines with time or a GPU. Nothing is loaded before you ask for it.")
+        with gr.Accordion("Other models", open=False, elem_id="others") as self.fold:
+            gr.Markdown(
+                "Pixel and latent diffusion models from the Hugging Face Hub, for machines with time or a GPU. Nothing is loaded before you ask for it."
+            )
             with gr.Row(elem_classes="own"):
                 self.name = RawDropdown(label="Model", choices=names, value=None, elem_id="other", min_width=260)
                 self.load = gr.Button("Load and use", size="sm", elem_id="load", min_width=120, scale=0)
             self.card = html("card", CARD, "rail", {})
+
+    def wire(self, switch: gr.Radio) -> Any:
+        """Connect the events; returns the one after which the model switch names the model that was loaded."""
+        self.name.input(told(card), self.name, self.card, queue=False, **QUIET)
+        outputs = [self.card, switch]
+        return self.load.click(told(fetch, self.shelf), self.name, outputs, concurrency_id="load", concurrency_limit=1, **QUIET)
+
+    def offer(self, name: str) -> dict[Any, Any]:
+        """Widget → what it shows to offer a model."""
+        return {self.fold: gr.Accordion(open=True), self.name: name, self.card: card(name)}
 
 
 def card(name: Any) -> dict[str, Any]:
@@ -76,6 +89,10 @@ def fetch(shelf: Models, name: Any) -> Iterator[tuple[dict[str, Any], Any]]:
         ModelError: it cannot be loaded.
     """
     said = card(name)
-    for state in shelf.fetch(name):
-        yield loading(state, said), gr.skip()
+    try:
+        for state in shelf.fetch(name):
+            yield loading(state, said), gr.skip()
+    except ModelError as error:
+        yield {**said, "note": str(error)}, gr.skip()
+        raise
     yield said, gr.update(choices=list(dict.fromkeys([*shelf.names, name])), value=name)

@@ -8,15 +8,18 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read by gradio whe
 
 import gradio as gr
 from PIL import Image
+from starlette.middleware import Middleware
 
 from diffdemo import lab
 from diffdemo.errors import DiffdemoError
-from diffdemo.models import BUNDLED, load_model
+from diffdemo.fields import FIELDS
+from diffdemo.models import load_model
 from diffdemo.ui import controls, endpoints, files, handlers, links, views
+from diffdemo.ui.controls import RAIL
 from diffdemo.ui.could_have_been import CouldHaveBeen
 from diffdemo.ui.embedding import IsAnEmbedding
-from diffdemo.ui.controls import RAIL
 from diffdemo.ui.no_return import NoReturn
+from diffdemo.ui.others import Others
 from diffdemo.ui.paths_split import PathsSplit
 from diffdemo.ui.rail import QUIET, Rail, default_trip
 from diffdemo.ui.second import Second
@@ -25,6 +28,7 @@ from diffdemo.ui.tab import Tab
 from diffdemo.ui.there_and_back import ThereAndBack
 from diffdemo.ui.two_pictures import TwoPictures
 from diffdemo.ui.widgets import STATIC, RawRadio, Uploaded, html, told
+from diffdemo.unfurl import Unfurl
 
 TITLE = "diffdemo: what noise does in a diffusion model"
 HEADER = """
@@ -47,7 +51,7 @@ def build_demo(name: str = "faces", device: str | None = None) -> gr.Blocks:
         ModelError: the model cannot be loaded.
     """
     first = load_model(name, device)
-    models = Models(first, *(load_model(other, device) for other in BUNDLED if other != first.name))
+    models = Models(first, device)
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, 3600)) as demo:
         Page(models)
         endpoints.publish(first, LANE)
@@ -69,9 +73,9 @@ class Page:
         self.tabs: list[Tab] = [first, self.curve, IsAnEmbedding(self.second), pair, self.belief, PathsSplit()]
         with gr.Row(elem_id="top"):
             gr.HTML(HEADER, elem_id="header")
-            names = list(models.by_name)
-            switch = RawRadio(label="Model", choices=names, value=names[0], elem_id="model", min_width=160)
-        self.rail = Rail(models, switch)
+            switch = RawRadio(label="Model", choices=models.names, value=models.first.name, elem_id="model", min_width=160)
+        self.rail, self.others = Rail(models, switch), Others(models)
+        self.others.layout()
         with gr.Row(elem_id="page"):
             with gr.Column(elem_id="rail", scale=0):
                 self.rail.layout(trip)
@@ -81,7 +85,10 @@ class Page:
                     places = [self._tab(number, tab) for number, tab in enumerate(self.tabs)]
         self.open = gr.State(0)  # the number of the open tab
         self.pending = gr.State(None)  # an experiment from a link or a file, and its picture: it runs next, whatever the controls say by then
-        self.files = html("files", '<div class="veil">Drop a picture here; one that was saved on this page brings its experiment along.</div>', "files", None)
+        self.wanted = gr.State(None)  # an experiment from a link whose model is not loaded yet
+        self.files = html(
+            "files", '<div class="veil">Drop a picture here; one that was saved on this page brings its experiment along.</div>', "files", None
+        )
         self._wire(places)
 
     def _tab(self, number: int, tab: Tab) -> gr.Tab:
@@ -95,9 +102,8 @@ class Page:
         run = {"fn": told(self._run), "inputs": [self.open, *inputs], "outputs": outputs, **QUIET, **LANE}
         refresh = {**run, "fn": told(self._refresh), "inputs": [self.pending, self.open, *sentences, *inputs]}
         runs = [rail.run.click(trigger_mode="always_last", **run), rail.n.release(trigger_mode="always_last", **refresh)]
-        switched = self.second.switched(rail.switch).success(lambda: [], None, collected, queue=False, **QUIET)
         chosen = [
-            *rail.wire([self.curve.shown], switched),
+            *rail.wire([self.curve.shown]),
             *self.second.wire(rail.switch, rail.portrait),
             *(listen(lambda: None, None, None, queue=False, **QUIET) for tab in self.tabs for listen in tab.changes),
             self.belief.add.click(told(handlers.collect), [collected, rail.portrait], collected, queue=False, **QUIET),
@@ -114,19 +120,26 @@ class Page:
         """What comes from outside: links and dropped pictures; and what goes out: files."""
         rail = self.rail
         shown = [*rail.inputs, *rail.suited, *self.second.strips, *(widget for tab in self.tabs for widget in tab.own)]
-        outputs = [*dict.fromkeys(shown), self.strip, self.open, self.pending, self.notice]
+        others = self.others
+        outputs = [*dict.fromkeys(shown), self.strip, self.open, self.pending, self.wanted, self.notice, others.fold, others.name, others.card]
         gr.context.Context.root_block.load(told(self._arrive), None, outputs, queue=False, **QUIET)
         uploaded = rail.upload.input(told(self._take), [rail.switch, rail.portrait, rail.upload], outputs, queue=False, **QUIET)
         dropped = self.files.select(told(self._drop), [rail.switch, rail.portrait], outputs, queue=False, **QUIET)
         follow = self.notice.select(**{**refresh, "fn": told(self._follow), "inputs": self.pending})
-        runs += [follow, uploaded.success(**refresh), dropped.success(**refresh)]
+        switched = rail.switch.input(told(self._switch), [rail.switch, rail.n], outputs, queue=False, **QUIET)
+        loaded = others.wire(rail.switch).success(told(self._moved), [rail.switch, rail.n, self.wanted], outputs, queue=False, **QUIET)
+        runs += [follow, *(event.success(**refresh) for event in (uploaded, dropped, switched, loaded))]
         for tab in self.tabs:
-            tab.sentence.select(told(files.save, self.models), [tab.sentence, rail.portrait], self.files, concurrency_id="files", concurrency_limit=2, **QUIET)
+            tab.sentence.select(
+                told(files.save, self.models), [tab.sentence, rail.portrait], self.files, concurrency_id="files", concurrency_limit=2, **QUIET
+            )
 
     def _arrive(self, request: gr.Request) -> dict[Any, Any]:
         """What a visitor's link asks for; nothing but one sentence where it is broken."""
         try:
             e = links.asked(dict(request.query_params))
+            if e and self.models.missing(e.model):
+                return {self.wanted: e, self.notice: links.said(links.needs(e.model)), **self.others.offer(e.model)}
             return self._restored(e) if e else {self.notice: links.said("")}
         except DiffdemoError as error:
             return {self.notice: links.said(links.broken(error))}
@@ -139,6 +152,17 @@ class Page:
             return {self.notice: links.said("")}
         chosen = handlers.choose_upload(self.models, name, upload.picture)
         return {self.rail.portrait: chosen, self.notice: links.said(links.mistaken(portrait, chosen))}
+
+    def _switch(self, name: Any, n: Any) -> dict[Any, Any]:
+        """Widget → what it shows for a model: its first examples, and nothing collected."""
+        model = self.models[name]
+        level = min(FIELDS["n"].accept(n), model.schedule.T)
+        first = {self.rail.portrait: handlers.choose(model, handlers.examples(model)[0]), self.belief.collected: []}
+        return {**first, **self.rail.suit(model, level), **self.second.suit(model), self.notice: links.said("")}
+
+    def _moved(self, name: Any, n: Any, wanted: Any) -> dict[Any, Any]:
+        """The same after a model was loaded; the link that wanted it is followed."""
+        return self._restored(wanted) if wanted and wanted.model == name else self._switch(name, n)
 
     def _drop(self, name: Any, portrait: Any, event: gr.EventData) -> dict[Any, Any]:
         return self._take(name, portrait, files.dropped(event))
@@ -157,7 +181,7 @@ class Page:
         stand, number = controls.stand(e, model), self._number(e)
         return {
             **self.second.suit(model), **self.rail.restore(e, stand.rail, model, picture), **self.tabs[number].restore(stand.own, model),
-            self.strip: gr.Tabs(selected=number), self.open: number, self.pending: (e, given) if here else None,
+            self.strip: gr.Tabs(selected=number), self.open: number, self.pending: (e, given) if here else None, self.wanted: None,
             self.notice: links.said(links.remark(e, model, here), run=here),
         }  # fmt: skip
 
@@ -220,4 +244,5 @@ def launch_options() -> dict[str, Any]:
         "enable_monitoring": False,
         "footer_links": ["api"],
         "pwa": False,
+        "app_kwargs": {"middleware": [Middleware(Unfurl)]},
     }

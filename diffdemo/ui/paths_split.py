@@ -33,7 +33,6 @@ class PathsSplit(Tab):
     """A tree: rows are branching points, tiles are futures; under it how much the futures of each point share."""
 
     title, question, how = "Where paths split", "When is it decided?", HOW
-    film = True
     kind = Branch
     body = ("branch", MARKUP)
     updates = 6

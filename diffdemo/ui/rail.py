@@ -34,6 +34,9 @@ class Rail:
         model = self.models.first
         self.portrait = html("portrait", '<div class="portrait"></div>', "rail", handlers.choose(model, trip.picture))
         markup = '<div class="examples" role="group" aria-label="Example pictures"></div>'
+        with gr.Group(visible=model.kind == "text") as self.told:
+            self.prompt = line("prompt", placeholder="what the picture shows, in words", elem_id="prompt")
+            self.guidance = slider("guidance", step=0.5, elem_id="guidance")
         self.examples = html("examples", markup, "rail", handlers.strip(model))
         self.another = gr.Button(handlers.another(model), size="sm", elem_id="another")
         self._own_picture()
@@ -67,7 +70,7 @@ class Rail:
     @property
     def suited(self) -> list[Any]:
         """The widgets that change with the model, beside the portrait."""
-        return [self.examples, self.pad, self.n, self.readouts, self.another]
+        return [self.examples, self.pad, self.n, self.readouts, self.another, self.told]
 
     @property
     def by_name(self) -> dict[str, Any]:
@@ -77,8 +80,12 @@ class Rail:
     @property
     def inputs(self) -> list[Any]:
         """The widgets that describe an experiment, in the order `controls.experiment` takes them."""
-        settings = [self.steps, self.eta, self.solver, self.spacing, self.start, self.per_level, self.listed]
+        settings = [self.steps, self.eta, self.solver, self.spacing, self.start, self.per_level, self.listed, self.prompt, self.guidance]
         return [self.switch, self.portrait, self.n, self.first, self.count, *settings]
+
+    def suit(self, model: Model, n: int) -> dict[Any, Any]:
+        """Widget → what it shows for a model, at a dial of n."""
+        return dict(zip(self.suited, handlers.suit(model, n), strict=True))
 
     def restore(self, e: Any, stand: dict[str, Any], model: Model, picture: dict[str, str]) -> dict[Any, Any]:
         """Widget → what it shows for an experiment, of those that it determines.
@@ -90,16 +97,14 @@ class Rail:
             picture: the portrait of its picture.
         """
         n = min(stand.get("n", FIELDS["n"].default), model.schedule.T)
-        suited = [handlers.strip(model), pad.pad_value(model), gr.update(maximum=model.schedule.T, value=n), views.readouts(model, n), handlers.another(model)]
         own = {self.by_name[name]: links.control(self.by_name[name], value, model) for name, value in stand.items() if name != "n"}
-        return {self.switch: e.model, self.portrait: picture, **dict(zip(self.suited, suited, strict=True)), **own}
+        return {self.switch: e.model, self.portrait: picture, **self.suit(model, n), **own}
 
-    def wire(self, charts: list[Any], switched: Any) -> list[Any]:
+    def wire(self, charts: list[Any]) -> list[Any]:
         """Connect the rail's own events; returns those after which the open tab is to be run.
 
         Args:
             charts: components whose `select` names an n.
-            switched: the event after which the tabs' own widgets suit the model that was switched to.
         """
         models = self.models
         reading = {"fn": told(handlers.read_dial, models), "inputs": [self.switch, self.n], "outputs": self.readouts, "queue": False, **QUIET}
@@ -113,10 +118,8 @@ class Rail:
             (self.pad.select, handlers.choose_drawing, named),
         ]  # fmt: skip
         chosen = [event(told(choose, models), inputs, self.portrait, queue=False, **QUIET) for event, choose, inputs in sources]
-        dice = self.dice.click(told(handlers.throw_dice), None, self.first, queue=False, **QUIET)
-        shown = [self.portrait, *self.suited]
-        switch = switched.success(told(handlers.switch_model, models), [self.switch, self.n], shown, queue=False, **QUIET)
-        return [landmark, *chosen, dice, switch]
+        dice = self.dice.click(told(handlers.throw_dice), None, [self.first, self.listed], queue=False, **QUIET)
+        return [landmark, *chosen, dice]
 
 
 def default_trip(models: Models) -> RoundTrip:

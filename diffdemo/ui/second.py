@@ -41,10 +41,6 @@ class Second:
         """A strip of examples that sets picture B; there may be several."""
         self.strips.append(html("examples", STRIP, "rail", handlers.strip(self.models.first), elem_id=elem_id))
 
-    def switched(self, switch: Any) -> Any:
-        """Follow the model switch; returns the event after which both are up to date."""
-        return switch.input(told(lambda name: self.suit(self.models[name])), switch, [self.portrait, *self.strips], queue=False, **QUIET)
-
     def wire(self, switch: Any, picture: Any) -> list[Any]:
         """Connect the other events; returns those after which the open tab is to be run.
 

@@ -36,7 +36,6 @@ class Tab:
     how: ClassVar[str]
     kind: ClassVar[type[Experiment]]
     body: ClassVar[tuple[str, str]]  # the script in static/ and the markup it fills
-    film: ClassVar[bool] = False  # its runs have a path that can be saved as an animation
     updates: ClassVar[int] = 10  # pictures are sent at most this often while a run works
 
     def __init__(self, opening: tuple[dict, dict] | None = None):
@@ -109,7 +108,7 @@ class Tab:
         """What the sentence component shows of a finished run: the words, the link, and what can be taken away."""
         return {
             "text": report.sentence(result), "note": report.note(result), "link": result.experiment.to_query(),
-            "markdown": report.markdown(result, LINK), "film": self.film, "space": os.environ.get("SPACE_ID", ""),
+            "markdown": report.markdown(result, LINK), "film": report.animated(result), "space": os.environ.get("SPACE_ID", ""),
         }  # fmt: skip
 
     def paced(self, items: Iterator[Any]) -> Iterator[tuple[Any, bool]]:

@@ -33,7 +33,6 @@ class ThereAndBack(Tab):
     """One picture → many seeds → many x_n → many reconstructions, two linked galleries."""
 
     title, question, how = "There and back", "Does it come back?", HOW
-    film = True
     kind = RoundTrip
     body = ("map", '<div class="map-host"></div><div class="map-detail"></div>')
     updates = 10

@@ -83,6 +83,13 @@ class RawChoices(gr.CheckboxGroup):
     preprocess = _as_sent
 
 
+class RawDropdown(gr.Dropdown):
+    """A choice from a list whose value reaches its handler as it was sent."""
+
+    is_template = True
+    preprocess = _as_sent
+
+
 class RawText(gr.Textbox):
     """A line of text that reaches the experiment as it was sent."""
 

@@ -16,10 +16,10 @@ from diffdemo.report.curve import means
 from diffdemo.ui import branch_view, embed_view, handlers, views, widgets
 from diffdemo.ui.could_have_been import CouldHaveBeen
 from diffdemo.ui.embedding import IsAnEmbedding
-from diffdemo.ui.shelf import Models
 from diffdemo.ui.no_return import NoReturn
 from diffdemo.ui.paths_split import PathsSplit
 from diffdemo.ui.second import Second
+from diffdemo.ui.shelf import Models
 from diffdemo.ui.there_and_back import ThereAndBack
 from diffdemo.ui.two_pictures import TwoPictures
 
@@ -29,7 +29,7 @@ DIGITS = ("digits", {"picture": "digit:3"}, *VALUES[2:])
 
 @pytest.fixture(scope="module")
 def models():
-    return Models(load_model("faces", "cpu"), load_model("digits", "cpu"))
+    return Models(load_model("faces", "cpu"), "cpu")
 
 
 def test_there_and_back_streams_and_ends_with_the_finished_map(models):
