@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from diffdemo import faces, lab
+from diffdemo import faces, images, lab
 from diffdemo.errors import ExperimentError, ModelError
 from diffdemo.experiment import Belief, Branch, Collision, Curve, Embedding, Experiment, RoundTrip
 from diffdemo.fields import FIELDS, MAX_SEEDS
@@ -213,8 +213,8 @@ def choose_upload(models: Models, name: Any, upload: Image.Image | None) -> Any:
     """
     if upload is None:
         return gr.skip()
-    x0 = models[name].encode(upload)
-    return views.portrait(lab.picture_text(x0), x0)
+    model = models[name]
+    return views.portrait(lab.picture_text(model, upload), model.encode(upload))
 
 
 def choose_drawing(models: Models, name: Any, event: gr.EventData) -> dict[str, str]:
@@ -223,8 +223,9 @@ def choose_drawing(models: Models, name: Any, event: gr.EventData) -> dict[str, 
     Raises:
         DiffdemoError: the browser sent something else than a drawing.
     """
-    x0 = pad.read_drawing(models[name], getattr(event, "value", None))
-    return views.portrait(lab.picture_text(x0), x0)
+    model = models[name]
+    x0 = pad.read_drawing(model, getattr(event, "value", None))
+    return views.portrait(lab.picture_text(model, images.to_pictures(x0)[0]), x0)
 
 
 def choose_landmark(event: gr.EventData) -> int:
