@@ -64,7 +64,7 @@ def noise(seeds: Sequence[int], shape: Sequence[int]) -> Tensor:
 STATISTICS = ("mean", "variance", "kurtosis", "neighbours", "distance", "picture")
 DRAWS = 8000  # of true noise, behind a band ...
 FEW_DRAWS, LARGE = 1000, 8192  # ... and fewer where there are more values than LARGE in each
-_VALUES = 2**22  # drawn at once at most
+_VALUES = 2**20  # of large ones drawn at once at most
 _SIMULATION = 2**30  # seed of those draws
 
 
@@ -137,8 +137,8 @@ def bands(shape: tuple[int, int, int]) -> dict[str, Band]:
     to the correlation of independent noise with it, so other noise takes its place here.
     """
     generator, found, values = torch.Generator().manual_seed(_SIMULATION), [], math.prod(shape)
-    rows = max(1, min(500, _VALUES // values))
-    for _ in range(0, DRAWS if values <= LARGE else FEW_DRAWS, rows):
+    draws, rows = (DRAWS, 500) if values <= LARGE else (FEW_DRAWS, max(1, _VALUES // values))
+    for _ in range(0, draws, rows):
         found.append(gaussianity(torch.randn(rows, *shape, generator=generator), torch.randn(rows, *shape, generator=generator)))
     return {name: _band(name, torch.cat([part[name] for part in found])) for name in STATISTICS}
 

@@ -83,8 +83,8 @@ def beliefs(e: Belief, model: Model, x0: Tensor, levels: Sequence[int]) -> list[
     def result(row: slice) -> BeliefResult:
         level = int(n[row])
         return BeliefResult(
-            experiment=replace(e, n=level, revision=model.revision), x0=x0, x_n=x_n[row],
-            top=_top(model, line_up, p[row][0], own), count=len(line_up), p_true=float(p[row][0, own]), entropy_bits=float(entropies[row]), marginals=marginals[row.start],
+            experiment=replace(e, n=level, revision=model.revision), x0=x0, x_n=x_n[row], top=_top(model, line_up, p[row][0], own),
+            count=len(line_up), p_true=float(p[row][0, own]), entropy_bits=float(entropies[row]), marginals=marginals[row.start],
             posterior_mean=means[row], x0_hat=guesses[row], seconds=time.monotonic() - began,
         )  # fmt: skip
 

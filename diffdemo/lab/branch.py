@@ -155,6 +155,6 @@ def _result(
     trunk = replace(trunk, x0_hat=lane.pixels(model, trunk.x0_hat), end=lane.pixels(model, trunk.end))
     frames = replace(frames, x0_hat=lane.pixels(model, frames.x0_hat))
     return BranchResult(
-        experiment=e, x0=lane.pixels(model, x0), path=trunk, futures=lane.pixels(model, futures), seeds=seeds,
-        diversity=diversity, unrelated=judge.unrelated, kept=kept, chance=chance, attributes=attributes, frames=frames, calls=calls, seconds=time.monotonic() - began,
+        experiment=e, x0=lane.pixels(model, x0), path=trunk, futures=lane.pixels(model, futures), seeds=seeds, diversity=diversity,
+        unrelated=judge.unrelated, kept=kept, chance=chance, attributes=attributes, frames=frames, calls=calls, seconds=time.monotonic() - began,
     )  # fmt: skip
