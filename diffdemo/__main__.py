@@ -1,4 +1,4 @@
-"""The command line: `python -m diffdemo train|evaluate|curve|exactness|bench`."""
+"""The command line: `python -m diffdemo train|evaluate|curve|exactness|bench|models`."""
 
 import argparse
 import os
@@ -132,6 +132,13 @@ def _print_timings(title: str, rounds: int, timings: list) -> None:
     print()
 
 
+def _models(args: argparse.Namespace) -> None:
+    from diffdemo import models
+
+    for line in models.pin_lines() if args.pin else models.table_lines():
+        print(line)
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands; each sets `run`, a function of the parsed arguments."""
     parser = argparse.ArgumentParser(prog="python -m diffdemo", description="Train, measure and time the bundled models.")
@@ -173,6 +180,9 @@ def build_parser() -> argparse.ArgumentParser:
     bench.add_argument("--levels", default="0:1000:50", help="levels of the curve that is timed, or nothing for none (default 0:1000:50)")
     bench.add_argument("--rounds", type=int, default=5, help="times each contestant runs (default 5)")
     bench.set_defaults(run=_bench)
+    listing = commands.add_parser("models", help="the models that can be named, with size, licence and a rough time on this machine")
+    listing.add_argument("--pin", action="store_true", help="ask the Hub which commit each revision stands for, to be written into the table")
+    listing.set_defaults(run=_models)
     return parser
 
 

@@ -41,6 +41,11 @@ def shown(x: Tensor) -> np.ndarray:
     return to_uint8(lines.reshape(rows, 1, lines.shape[1] * height, columns * width))
 
 
+def to_pictures(x: Tensor) -> list[Image.Image]:
+    """(B, C, H, W) in [-1, 1] → B PIL pictures, rounded to 8 bits as `to_uint8` does."""
+    return [Image.fromarray(a.squeeze(-1) if a.shape[-1] == 1 else a) for a in to_uint8(x)]
+
+
 def to_pixels(x: Tensor) -> np.ndarray:
     """(B, C, H, W) in [-1, 1] → (B, H, W, C) float32 on the scale 0..255, neither rounded nor cut off."""
     return ((x.detach().float().cpu() + 1) * 127.5).permute(0, 2, 3, 1).numpy()

@@ -83,7 +83,7 @@ def stream(experiment: Experiment, model: Model | None = None, given: Image.Imag
         DiffdemoError: as in `lab.stream`.
     """
     model = lab.resolve(experiment, model)
-    lab.picture(experiment.picture, model, given)  # type: ignore[attr-defined]
+    lab.original(experiment.picture, model, given)  # type: ignore[attr-defined]
     key = _key(experiment, model)
     if (found := kept.get(key)) is not None:
         yield found

@@ -21,7 +21,7 @@ from diffdemo.posterior import bits_known, posterior, speciation
 
 @dataclass(frozen=True, eq=False)
 class CurveResult:
-    """What a Curve found, L levels by S seeds.
+    """What a Curve found, L levels by S seeds. Clean pictures are in pixels, x_n in model space, where all is judged before it is decoded.
 
     Attributes:
         experiment: what was run, with the revision of the weights that ran it.
@@ -73,7 +73,8 @@ def _result(e: Curve, model: Model, x_n: Tensor, x: Tensor, judge: Judge, began:
         known, p_true, bits = _knowledge(e, model, x_n, judge.x0, line_up)
         species = speciation(model.schedule, line_up.variance)
     return CurveResult(
-        experiment=e, x0=judge.x0, x_n=x_n.view(*grid, *model.shape), reconstructions=x.view(*grid, *model.shape),
+        experiment=e, x0=lane.pixels(model, judge.x0), x_n=x_n.view(*grid, *model.shape),
+        reconstructions=lane.pixels(model, x.view(*grid, *model.shape)),
         rmse=metrics.rmse(judge.x0, x).view(grid), unrelated=judge.unrelated, came_back=judge.came_back(x).view(grid),
         kept=None if kept is None else kept.view(grid), chance=line_up.chance(judge.shown) if line_up and judge.shown else None,
         attributes=judge.attributes, bits_known=known, bits=bits, p_true=p_true, speciation=species, seconds=time.monotonic() - began,

@@ -41,8 +41,8 @@ class Call:
 
 
 def chunk_size(model: Model) -> int:
-    """Rows in one network call: constant for a model, whatever is asked."""
-    _, height, width = model.shape
+    """Rows in one network call: constant for a model, whatever is asked. Latents count as the pictures that they stand for."""
+    _, height, width = model.picture_shape
     return max(1, min(CHUNK, PIXELS // (height * width)))
 
 
@@ -113,6 +113,17 @@ def estimate(model: Model, x_n: Tensor, n: Tensor) -> Tensor:
             eps_hat = model.predict_noise(x_n[chosen], n[chosen])
         found[chosen] = model.schedule.x0_from_eps(x_n[chosen], eps_hat, n[chosen])
     return found
+
+
+def pixels(model: Model, x: Tensor) -> Tensor:
+    """Model space → pictures in pixels, (…, C, H, W), decoded chunk by chunk; the very same tensor where the network works on pictures."""
+    if model.kind == "pixel" or not x.numel():
+        return model.pixels(x)
+    rows, parts = x.reshape(-1, *model.shape), []
+    for some in chunks(model, len(rows)):
+        with _lock:
+            parts.append(model.pixels(rows[some]))
+    return torch.cat(parts).view(*x.shape[:-3], *model.picture_shape)
 
 
 @torch.no_grad()

@@ -120,7 +120,7 @@ class Model:
 
     def decode(self, x0: Tensor) -> list[Image.Image]:
         """(B, C, H, W) in model space → B PIL pictures, rounded to 8 bits; what lies outside the range is cut off."""
-        return [Image.fromarray(a.squeeze(-1) if a.shape[-1] == 1 else a) for a in images.to_uint8(self.pixels(x0))]
+        return images.to_pictures(self.pixels(x0))
 
     def conditioned(self, prompt: str = "", guidance: float = 1.0) -> "Model":
         """The model told what to draw: eps = eps_u + guidance (eps_c - eps_u), eps_u without the prompt; guidance 1 is eps_c alone.

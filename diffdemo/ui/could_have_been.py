@@ -59,14 +59,9 @@ class CouldHaveBeen(Tab):
 
     def work(self, e: Belief, model: Model, given: Any) -> Iterator[tuple[Any, Any]]:
         """Yields (sentence, flip-book) once: one batch of network calls serves all levels."""
-        if model.line_up is None:
-            yield (
-                {
-                    "text": f"Nothing is known of the pictures {model.name} was trained on, so nobody can say what else it could have been.",
-                    "note": "",
-                },
-                None,
-            )
+        if model.line_up is None and not e.line_up:
+            what = f"There is no line-up of the pictures {model.name} was trained on, so nobody can say what else it could have been."
+            yield {"text": f"{what} Collect some of your own below, and the question is which of them it was.", "note": ""}, None
             return
         x0 = lab.picture(e.picture, model, given)
         frames = lab.beliefs(e, lab.resolve(e, model), x0, tuple(sorted({*levels(model, FRAMES), e.n})))

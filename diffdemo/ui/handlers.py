@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from diffdemo import faces, lab
+from diffdemo import faces, images, lab
 from diffdemo.errors import ExperimentError
 from diffdemo.fields import FIELDS
 from diffdemo.models import Model
@@ -37,9 +37,13 @@ def collect(collected: Any, portrait: Any) -> list[dict[str, str]]:
     return [portrait for place, portrait in enumerate(together) if names[place] not in names[:place]]
 
 
-def choose(model: Model, picture: str) -> dict[str, str]:
-    """The portrait of a picture that an experiment names."""
-    return views.portrait(picture, lab.picture(picture, model))
+def choose(model: Model, picture: str, given: Image.Image | None = None) -> dict[str, str]:
+    """The portrait of a picture that an experiment names, `given` where it is by its hash only.
+
+    Raises:
+        DiffdemoError: there is no such picture.
+    """
+    return views.portrait(picture, model.fit(lab.original(picture, model, given))[0])
 
 
 def strip(model: Model) -> list[dict[str, str]]:
@@ -87,8 +91,8 @@ def choose_upload(models: Models, name: Any, upload: Image.Image) -> dict[str, s
     Raises:
         DiffdemoError: the picture cannot be used.
     """
-    x0 = models[name].encode(upload)
-    return views.portrait(lab.picture_text(x0), x0)
+    model = models[name]
+    return choose(model, lab.picture_text(model, upload), upload)
 
 
 def choose_drawing(models: Models, name: Any, event: gr.EventData) -> dict[str, str]:
@@ -97,8 +101,9 @@ def choose_drawing(models: Models, name: Any, event: gr.EventData) -> dict[str, 
     Raises:
         DiffdemoError: the browser sent something else than a drawing.
     """
-    x0 = pad.read_drawing(models[name], getattr(event, "value", None))
-    return views.portrait(lab.picture_text(x0), x0)
+    model = models[name]
+    drawing = images.to_pictures(pad.read_drawing(model, getattr(event, "value", None)))[0]
+    return choose(model, lab.picture_text(model, drawing), drawing)
 
 
 def choose_landmark(event: gr.EventData) -> int:
@@ -113,8 +118,8 @@ def choose_landmark(event: gr.EventData) -> int:
 def suit(model: Model, n: int) -> list[Any]:
     """What the widgets of the rail show that change with the model, in the order of `Rail.suited`."""
     T = model.schedule.T
-    dial, told = gr.update(maximum=T, value=n), gr.update(visible=model.kind == "text")
-    return [strip(model), pad.pad_value(model), dial, views.readouts(model, n), another(model), told]
+    dial, told, draw = gr.update(maximum=T, value=n), gr.update(visible=model.kind == "text"), gr.update(visible=pad.suits(model))
+    return [strip(model), pad.pad_value(model), dial, views.readouts(model, n), another(model), told, draw]
 
 
 def another(model: Model) -> str:

@@ -177,7 +177,7 @@ class Page:
         here = given is not None or not e.picture.startswith("sha256:")
         if here:
             lab.stream(e, model, given)  # refuses what cannot be run; nothing is computed yet
-        picture = views.portrait(e.picture, lab.picture(e.picture, model, given)) if here else links.portrait(model, e.picture)
+        picture = handlers.choose(model, e.picture, given) if here else links.portrait(model, e.picture)
         stand, number = controls.stand(e, model), self._number(e)
         return {
             **self.second.suit(model), **self.rail.restore(e, stand.rail, model, picture), **self.tabs[number].restore(stand.own, model),

@@ -64,13 +64,13 @@ class Rail:
                 label="A file, or paste from the clipboard", sources=["upload", "clipboard"], type="pil", image_mode=None,
                 format="png", height=140, buttons=[], elem_id="upload",
             )  # fmt: skip
-        with gr.Accordion("Draw one", open=False, elem_id="draw"):
+        with gr.Accordion("Draw one", open=False, elem_id="draw", visible=pad.suits(self.models.first)) as self.draw:
             self.pad = pad.pad(pad.pad_value(self.models.first))
 
     @property
     def suited(self) -> list[Any]:
         """The widgets that change with the model, beside the portrait."""
-        return [self.examples, self.pad, self.n, self.readouts, self.another, self.told]
+        return [self.examples, self.pad, self.n, self.readouts, self.another, self.told, self.draw]
 
     @property
     def by_name(self) -> dict[str, Any]:

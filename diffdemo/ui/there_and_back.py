@@ -5,11 +5,11 @@ from typing import Any
 
 import gradio as gr
 
-from diffdemo import lab, service
+from diffdemo import images, service
 from diffdemo.experiment import RoundTrip
 from diffdemo.lab import RoundTripResult
 from diffdemo.models import Model
-from diffdemo.ui import round_trip_view, views
+from diffdemo.ui import handlers, round_trip_view, views
 from diffdemo.ui.tab import Tab
 
 HOW = r"""
@@ -39,7 +39,7 @@ class ThereAndBack(Tab):
 
     def work(self, trip: RoundTrip, model: Model, given: Any) -> Iterator[tuple[Any, Any]]:
         """Yields (sentence, map) after every network call and last the finished ones."""
-        picture = views.portrait(trip.picture, lab.picture(trip.picture, model, given))
+        picture = handlers.choose(model, trip.picture, given)
         text = f"Adding {trip.n} steps of noise with {len(trip.seeds)} seeds, and going back."
         noises: list[str] = []
         for item, due in self.paced(service.stream(trip, model, given)):
@@ -53,4 +53,4 @@ class ThereAndBack(Tab):
 
     def finished(self, result: RoundTripResult) -> tuple[dict, dict]:
         """The sentence and the map of a finished run."""
-        return self.words(result), round_trip_view.full_map(result, views.portrait(result.experiment.picture, result.x0))
+        return self.words(result), round_trip_view.full_map(result, views.portrait(result.experiment.picture, images.shown(result.x0)[0]))
