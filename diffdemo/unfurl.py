@@ -108,9 +108,10 @@ def tags(query: str, origin: str) -> str:
     e = experiment(query)
     same = e.to_query() if "v=" in query else ""
     title, said = cards.title(e), cards.description(e)
+    here = f"{origin}/{'?' if same else ''}{same}"
     picture_at = f"{origin}{PICTURE}{'?' if same else ''}{quote(same, safe='=&:,/-_.')}"
     properties = {
-        "og:type": "website", "og:site_name": "diffdemo", "og:title": title, "og:description": said, "og:url": f"{origin}/{'?' if same else ''}{same}",
+        "og:type": "website", "og:site_name": "diffdemo", "og:title": title, "og:description": said, "og:url": here,
         "og:image": picture_at, "og:image:width": str(cards.WIDTH), "og:image:height": str(cards.HEIGHT), "og:image:alt": cards.alt(e),
     }  # fmt: skip
     written = [f'<meta property="{name}" content="{html.escape(value, quote=True)}">' for name, value in properties.items()]

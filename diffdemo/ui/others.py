@@ -13,7 +13,11 @@ from diffdemo.ui.shelf import Models
 from diffdemo.ui.widgets import RawDropdown, html, told
 
 ROWS, CALLS = 4, 20  # of the run whose time is told
-CARD = '<p class="text"></p><p class="note"></p><div class="bar" role="progressbar" aria-label="Loading" aria-valuemin="0" aria-valuemax="100"><div class="fill"></div></div>'
+CARD = (
+    '<p class="text"></p><p class="note"></p>'
+    '<div class="bar" role="progressbar" aria-label="Loading" aria-valuemin="0" aria-valuemax="100"><div class="fill"></div></div>'
+)
+ABOUT = "Pixel and latent diffusion models from the Hugging Face Hub, for machines with time or a GPU. Nothing is loaded before you ask for it."
 
 
 class Others:
@@ -30,9 +34,7 @@ class Others:
         """Build the widgets."""
         names = [entry.name for entry in models.TABLE if entry.hub]
         with gr.Accordion("Other models", open=False, elem_id="others") as self.fold:
-            gr.Markdown(
-                "Pixel and latent diffusion models from the Hugging Face Hub, for machines with time or a GPU. Nothing is loaded before you ask for it."
-            )
+            gr.Markdown(ABOUT)
             with gr.Row(elem_classes="own"):
                 self.name = RawDropdown(label="Model", choices=names, value=None, elem_id="other", min_width=260)
                 self.load = gr.Button("Load and use", size="sm", elem_id="load", min_width=120, scale=0)

@@ -9,6 +9,7 @@ from diffdemo import images, service
 from diffdemo.experiment import RoundTrip
 from diffdemo.lab import RoundTripResult
 from diffdemo.models import Model
+from diffdemo.report.pictures import uris
 from diffdemo.ui import handlers, round_trip_view, views
 from diffdemo.ui.tab import Tab
 
@@ -46,7 +47,7 @@ class ThereAndBack(Tab):
             if isinstance(item, RoundTripResult):
                 yield self.finished(item)
             elif due:
-                noises = noises or views.uris(item.x_n)
+                noises = noises or uris(item.x_n)
                 yield views.running(item, text), round_trip_view.partial_map(item, trip, noises, picture)
             else:
                 yield views.running(item, text), gr.skip()

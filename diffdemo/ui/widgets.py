@@ -109,7 +109,7 @@ class Upload(gr.Image):
 
 @dataclass(frozen=True)
 class Uploaded:
-    """What an uploaded file holds: a picture; where it was saved by diffdemo, its experiment; and the picture that one is about, if it is not named."""
+    """What an uploaded file holds: a picture; where diffdemo saved it, its experiment; and the picture that one is about, if it is not named."""
 
     picture: Image.Image
     experiment: Experiment | None = None
