@@ -107,7 +107,7 @@ class Shards:
 
     def _write(self, path: Path, parts: Iterable[bytes]) -> None:
         """Write a file as a whole or not at all."""
-        part = path.with_name(path.name + ".part")
+        part = path.with_name(f"{path.name}.{os.getpid()}.part")  # another start of the same study may be writing the same bytes
         with self._disk():
             try:
                 with part.open("wb") as file:

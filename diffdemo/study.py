@@ -10,8 +10,9 @@ The rows are cut into chunks by the grid alone, and chunk k belongs to process k
 the same however many they are. A chunk is written when it is finished, under another name first; a study that was killed goes on with
 the chunks that are missing. When the last is there, the first process joins them to DIR/study.csv. DIR is on a disk that all see.
 
-A process that fails says why and ends. The launcher then ends the others; started without one, they end where they next wait for it,
-as soon as its connection closes (a machine that vanishes without a word: after `WAIT`). What is finished is kept in each case.
+A process that fails says why and ends. The launcher then ends the others; started without one, they end when they wait for it at the
+end of their share and its connection is closed (a machine that vanishes without a word: after `WAIT`). If the launcher itself is
+killed, each ends after the chunk it is at. What is finished is kept in each case.
 
 CSV and not Parquet: at most a million short rows need neither its speed nor its size, everything opens them, and a Parquet writer
 would be one more package. Floats are written so that they read back as the same bits.
@@ -20,6 +21,7 @@ would be one more package. Floats are written so that they read back as the same
 import csv
 import hashlib
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -152,6 +154,7 @@ def together(work: Callable[[], Item]) -> Item:
     if failures and team().is_main_process:
         raise failures[0]
     if failures:
+        time.sleep(1)  # a launcher stops everyone once one has ended, and the first process is to speak before that
         raise SystemExit(2)
     return result  # type: ignore[return-value]
 
@@ -183,7 +186,10 @@ def _run(settings: Study, model: Model, shards: Shards, process: PartialState) -
 
 def fill(settings: Study, model: Model, shards: Shards, process: int, processes: int) -> Iterator[Progress]:
     """Compute and write those chunks of one process that are not there yet; yields after each."""
+    launcher = os.getppid()
     for chunk in range(process, settings.chunks, processes):
+        if "TORCHELASTIC_RUN_ID" in os.environ and os.getppid() != launcher:  # it starts each process in a session that outlives it
+            raise DiffdemoError("The launcher of this study has ended; start it again, and it goes on where it was.")
         if not shards.path(chunk).exists():
             shards.put(chunk, compute(settings, model, chunk))
             yield _progress(settings, shards)
