@@ -137,7 +137,7 @@ def _study(args: argparse.Namespace) -> None:
 def _study_settings(args: argparse.Namespace) -> tuple["Study", "Model"]:
     from diffdemo import models, study
 
-    device = study.team().device
+    device = study.team().device  # accelerate calls the CPU cpu:0
     model = models.load_model(args.model, "cpu" if device.type == "cpu" else str(device))
     pictures = args.pictures or PICTURES[model.line_up or "faces"]
     names = ("levels", "seeds", "steps", "eta", "solver", "spacing")
