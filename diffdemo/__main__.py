@@ -1,15 +1,20 @@
-"""The command line: `python -m diffdemo train|evaluate|curve|exactness|bench|models`."""
+"""The command line: `python -m diffdemo train|evaluate|curve|exactness|study|bench|models`."""
 
 import argparse
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
 from diffdemo.errors import DiffdemoError
 from diffdemo.fields import FIELDS
+
+if TYPE_CHECKING:
+    from diffdemo.models import Model
+    from diffdemo.study import Study
 
 PICTURES = {"faces": "face:900000-900015", "digits": "digit:0-15"}
 DDIM_STEPS, FIXED_POINT_STEPS = "10,20,50,100,200,500,1000", "10,20,50"  # whose round trips are measured
@@ -112,6 +117,33 @@ def _exactness(args: argparse.Namespace) -> None:
     print("\n".join(exactness.report(found)))
 
 
+def _study(args: argparse.Namespace) -> None:
+    from diffdemo import study
+
+    team = study.team()
+    settings, model = study.together(lambda: _study_settings(args))
+    progress = study.study(settings, model, args.out)
+    start, quiet = next(progress), not team.is_main_process
+    with tqdm(total=start.total, initial=start.done, desc="study", unit="row", disable=quiet) as bar:
+        for now in progress:
+            bar.update(now.done - bar.n)
+    if not quiet:
+        table = settings.shards(args.out).table
+        print("\n".join(study.report(settings, study.means(table))))
+        print(f"\nWritten: {table}")
+    team.destroy_process_group()
+
+
+def _study_settings(args: argparse.Namespace) -> tuple["Study", "Model"]:
+    from diffdemo import models, study
+
+    device = study.team().device  # accelerate calls the CPU cpu:0
+    model = models.load_model(args.model, "cpu" if device.type == "cpu" else str(device))
+    pictures = args.pictures or PICTURES[model.line_up or "faces"]
+    names = ("levels", "seeds", "steps", "eta", "solver", "spacing")
+    return study.Study(model.name, pictures, **{name: getattr(args, name) for name in names}), model
+
+
 def _bench(args: argparse.Namespace) -> None:
     from diffdemo import bench, models
 
@@ -137,6 +169,22 @@ def _models(args: argparse.Namespace) -> None:
 
     for line in models.pin_lines() if args.pin else models.table_lines():
         print(line)
+
+
+def add_study(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The arguments of `study`."""
+    study = commands.add_parser("study", help="there and back over pictures x levels x seeds, resumable, in any number of processes: CSV")
+    study.add_argument("--model", default="faces", help="a bundled model or a diffusers folder (default faces)")
+    study.add_argument("--pictures", help=f"{FIELDS['pictures'].help} (default {' or '.join(PICTURES.values())})")
+    flags = {"levels": ("--n", "--levels")}
+    for name in ("levels", "seeds", "steps", "eta", "solver", "spacing"):
+        field = FIELDS[name]
+        default = field.write(field.default)
+        study.add_argument(*flags.get(name, (f"--{name}",)), dest=name, default=default, help=f"{field.help} (default {default})")
+    study.add_argument(
+        "--out", type=Path, default=Path("study"), help="folder for study.csv and its shards; a study begun there goes on (default study)"
+    )
+    study.set_defaults(run=_study)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -173,6 +221,7 @@ def build_parser() -> argparse.ArgumentParser:
     exactness.add_argument("--steps", default=DDIM_STEPS, help=f"numbers of steps of DDIM (default {DDIM_STEPS})")
     exactness.add_argument("--fixed-point", default=FIXED_POINT_STEPS, help=f"those of the fixed point, or nothing (default {FIXED_POINT_STEPS})")
     exactness.set_defaults(run=_exactness)
+    add_study(commands)
     bench = commands.add_parser("bench", help="time our sampler against diffusers, same weights and noise")
     bench.add_argument("--model", default="faces", help="a bundled model or a diffusers folder (default faces)")
     bench.add_argument("--seeds", type=int, default=16, help="pictures denoised (default 16)")

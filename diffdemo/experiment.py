@@ -79,7 +79,7 @@ class RoundTrip(Experiment):
 
     def __post_init__(self):
         super().__post_init__()
-        _check_solver(self)
+        check_solver(self)
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Curve(Experiment):
 
     def __post_init__(self):
         super().__post_init__()
-        _check_solver(self)
+        check_solver(self)
         if (tiles := len(self.levels) * len(self.seeds)) > MAX_TILES:
             raise ExperimentError(f"{len(self.levels)} levels times {len(self.seeds)} seeds are {tiles} pictures; at most {MAX_TILES} are taken.")
 
@@ -224,7 +224,12 @@ def _check_futures(experiment: Any, count: int) -> None:
         raise ExperimentError(f"The seeds after this one are needed too: with {count} ways back the seed is at most {SEED_END - 1 - count}.")
 
 
-def _check_solver(experiment: Any) -> None:
+def check_solver(experiment: Any) -> None:
+    """Refuse fresh noise where the solver draws none; of anything with an eta and a solver.
+
+    Raises:
+        ExperimentError: eta > 0 is asked of a deterministic solver.
+    """
     if experiment.eta > 0 and experiment.solver != "ddim":
         raise ExperimentError(f"The solver {experiment.solver} is deterministic: it takes eta = 0, not {experiment.eta:g}.")
 

@@ -175,6 +175,18 @@ def _levels(field: Field, value: Any) -> tuple[int, ...]:
     return levels
 
 
+def _pictures(field: Field, value: Any) -> tuple[str, ...]:
+    """Different pictures that can be drawn from their names alone."""
+    if not isinstance(value, str | Sequence):
+        raise _refuse(field, value)
+    pictures = parse_pictures(value) if isinstance(value, str) else tuple(value)
+    if not field.minimum <= len(pictures) <= field.maximum or any(FIELDS["picture"].accept(picture).startswith("sha256:") for picture in pictures):
+        raise _refuse(field, value)
+    if len(set(pictures)) < len(pictures):
+        raise _refuse(field, value)
+    return pictures
+
+
 def parse_pictures(text: str) -> tuple[str, ...]:
     """Names of pictures from their written form, as "face:900000-900015" or "digit:3,digit:7".
 
@@ -189,6 +201,18 @@ def parse_pictures(text: str) -> tuple[str, ...]:
             raise ExperimentError(f"Pictures are written like face:0-15 or digit:3,digit:7, at most {MAX_PICTURES}, not {part[:40]!r}.")
         names += [f"{found[1]}:{index}" for index in range(first, last + 1)] if found else [part.strip()]
     return tuple(FIELDS["picture"].accept(name) for name in names)
+
+
+def format_pictures(pictures: Sequence[str]) -> str:
+    """The written form of pictures, runs joined: ("face:0", "face:1", "digit:7") → "face:0-1,digit:7"."""
+    runs: list[list[str]] = []
+    for name in pictures:
+        kind, _, index = name.partition(":")
+        if runs and kind in ("face", "digit") and runs[-1][-1] == f"{kind}:{int(index) - 1}":
+            runs[-1].append(name)
+        else:
+            runs.append([name])
+    return ",".join(run[0] if len(run) == 1 else f"{run[0]}-{run[-1].partition(':')[2]}" for run in runs)
 
 
 def parse_levels(text: str) -> tuple[int, ...]:
@@ -249,6 +273,15 @@ FIELDS: dict[str, Field] = {
     "model": Field("Model", "the name of a model: letters, digits, dots and dashes, at most one slash, at most 100 characters", _name, "faces"),
     "picture": Field(
         "Picture", "face:SEED, digit:INDEX up to 9999, png: with a small picture in base64url, or sha256: of a larger one", _picture, "face:17"
+    ),
+    "pictures": Field(
+        "Pictures",
+        f"1 to {MAX_PICTURES} different pictures, as face:0-15 or digit:3,digit:7, none of them sha256:",
+        _pictures,
+        tuple(f"face:{seed}" for seed in range(900_000, 900_016)),
+        1,
+        MAX_PICTURES,
+        write=format_pictures,
     ),
     "revision": Field("Weights revision", "12 hex digits, or nothing for the weights at hand", _revision, ""),
     "n": Field("Noise steps n", "a whole number of steps from 0 (untouched) to 1000 (all)", _whole, 250, 0, MAX_N),

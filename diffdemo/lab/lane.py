@@ -14,7 +14,7 @@ from torch import Tensor
 
 from diffdemo.models import Model
 from diffdemo.sampling import Step, denoise_steps, walk
-from diffdemo.schedule import Steps
+from diffdemo.schedule import Levels, Steps
 
 CHUNK = 64  # rows in one network call at most; fewer for large pictures
 PIXELS = 2**16  # rows times pixels in one network call at most
@@ -127,9 +127,9 @@ def pixels(model: Model, x: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def draw(model: Model, x_n: Tensor, n: int, seeds: Sequence[int], steps: int, **options: Any) -> Tensor:
-    """The pictures that `denoise_rows` ends with, (B, C, H, W); all rows from one level."""
+def draw(model: Model, x_n: Tensor, n: Levels, seeds: Sequence[int], steps: int, **options: Any) -> Tensor:
+    """The pictures that `denoise_rows` ends with, (B, C, H, W); all rows from one level n, or each from its own, (B,)."""
     x = x_n.clone()
-    for call in denoise_rows(model, x_n, torch.full((len(x_n),), n), seeds, steps, **options):
+    for call in denoise_rows(model, x_n, model.schedule.levels(n, len(x_n)), seeds, steps, **options):
         x[call.rows] = call.step.x
     return x
