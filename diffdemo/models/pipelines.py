@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,8 @@ def read(source: Source, device: torch.device, dtype: torch.dtype, tell: Tell) -
         ModelError: the folder holds no pipeline of the classes that are read, or a part of it is missing or damaged.
     """
     parts = _check_pipeline(source)
+    if "text_encoder" in parts:
+        _transformers(source)  # said before gigabytes are read
     scheduler, config = _scheduler(source)
     files = {part: _weights(source, part) for part in parts if part != "tokenizer"}
     revision = _revision(list(files.values()), tell)
@@ -126,15 +129,15 @@ def _network(source: Source, part: str, kind: str) -> Any:
     """One network in float32, every weight of it read."""
     folder = _place(source, part, "config.json").parent
     options = {"use_safetensors": True, "local_files_only": True, "output_loading_info": True}
-    try:
-        if part == "text_encoder":
-            network, found = _transformers(source).CLIPTextModel.from_pretrained(folder, dtype=torch.float32, **options)
-        else:
-            import diffusers  # seconds to import, so not before a model is asked for
+    if part == "text_encoder":
+        load = partial(_transformers(source).CLIPTextModel.from_pretrained, dtype=torch.float32)
+    else:
+        import diffusers  # seconds to import, so not before a model is asked for
 
-            # without low_cpu_mem_usage=False modules that other threads build at the same time would lose their weights
-            options["low_cpu_mem_usage"] = False
-            network, found = getattr(diffusers, kind).from_pretrained(folder, torch_dtype=torch.float32, **options)
+        # without low_cpu_mem_usage=False modules that other threads build at the same time would lose their weights
+        load = partial(getattr(diffusers, kind).from_pretrained, torch_dtype=torch.float32, low_cpu_mem_usage=False)
+    try:
+        network, found = load(folder, **options)
     except (OSError, ValueError, RuntimeError, TypeError) as error:
         raise ModelError(f"The network in {source.name}/{part} cannot be read: its weights and its config.json do not fit together.") from error
     if found["missing_keys"]:
@@ -143,8 +146,9 @@ def _network(source: Source, part: str, kind: str) -> Any:
 
 
 def _tokenizer(source: Source) -> Any:
+    tokenizer = _transformers(source).CLIPTokenizer
     try:
-        return _transformers(source).CLIPTokenizer.from_pretrained(source.folder / "tokenizer", local_files_only=True)
+        return tokenizer.from_pretrained(source.folder / "tokenizer", local_files_only=True)
     except (OSError, ValueError, RuntimeError, TypeError, KeyError) as error:
         raise ModelError(f"The tokenizer of {source.name} cannot be read: its vocab.json and merges.txt are missing or damaged.") from error
 
