@@ -1,0 +1,9 @@
+"""The commands of `python -m diffdemo`, a module for each family; its `add` puts them into the parser."""
+
+from diffdemo.commands import experiments, fit, measure
+
+FAMILIES = (
+    experiments.add,
+    fit.add,
+    measure.add,
+)
