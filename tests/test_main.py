@@ -48,7 +48,8 @@ def test_curves_write_a_table_and_a_picture(capsys, tmp_path):
     from PIL import Image
 
     out = tmp_path / "new" / "curves"
-    command = [*"curves --model digits --pictures digit:3-4 --levels 0,500,1000 --seeds 0-1 --steps 2 --out".split(), str(out)]
+    options = {"model": "digits", "pictures": "digit:3-4", "levels": "0,500,1000", "seeds": "0-1", "steps": "2", "out": str(out)}
+    command = ["curves", *(word for name, value in options.items() for word in (f"--{name}", value))]
     assert main(command) == 0
     lines = out.with_suffix(".csv").read_text().splitlines()
     assert lines[0] == "picture,n,seed,bits_known,p_true,kept,came_back,rmse"
