@@ -1,4 +1,4 @@
-"""Curves over n averaged over many pictures: what `python -m diffdemo curve` writes as CSV and PNG."""
+"""Curves over n averaged over many pictures: what `python -m diffdemo curves` writes as CSV and PNG."""
 
 import csv
 from collections.abc import Iterator, Sequence

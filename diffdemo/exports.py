@@ -70,22 +70,23 @@ def write(result: Any, path: str | Path, schedule: Schedule | None = None, remem
         DiffdemoError: an unknown ending, no such folder, a full disk, or what `export` raises.
     """
     path = Path(path)
-    kind = kind_of(path)
-    save(export(result, kind, schedule, remember, link), path)
+    save(export(result, check(path, result.experiment), schedule, remember, link), path)
 
 
-def kind_of(path: Path) -> str:
-    """The kind of export that a file's ending says.
+def check(path: Path, experiment: Experiment) -> str:
+    """The kind of export that a file's ending asks for; so that nobody waits for a run whose result cannot be written.
 
     Raises:
-        DiffdemoError: none has this ending, or the file's folder does not exist.
+        DiffdemoError: no kind has this ending, the file's folder does not exist, or there is no film of such an experiment.
     """
     kinds = {ending: kind for kind, ending in SUFFIXES.items()}
-    if path.suffix.lower() not in kinds:
+    if (kind := kinds.get(path.suffix.lower())) is None:
         raise DiffdemoError(f"The file {path.name!r} ends in none of {', '.join(kinds)}, so it is not clear what to write.")
     if not path.parent.is_dir():
         raise DiffdemoError(f"There is no folder {str(path.parent)!r} to write {path.name!r} to; please make it first.")
-    return kinds[path.suffix.lower()]
+    if kind in ("gif", "webp"):
+        report.check_film(experiment)
+    return kind
 
 
 def save(data: bytes, path: Path) -> None:
@@ -152,15 +153,14 @@ def _film(result: Any, kind: str, schedule: Schedule | None) -> bytes:
 
 
 def _frames(result: Any, schedule: Schedule | None) -> list[np.ndarray]:
-    if not report.animated(result):
-        return report.film(result, schedule)  # type: ignore[arg-type]  # which says so
+    report.check_film(result.experiment)
     return report.film(result, schedule or resolve(result.experiment, None).schedule)
 
 
 def _zip(result: Any, schedule: Schedule | None, remember: bool, link: str) -> bytes:
     files: dict[str, bytes] = {"sheet.png": _sheet(result, remember), "result.json": _json(result), "table.csv": _csv(result)}
     files["link.txt"] = f"{link or result.experiment.to_query()}\n".encode()
-    if report.animated(result):
+    if report.animated(result.experiment):
         files["film.webp"] = _film(result, "webp", schedule)
     files |= {f"tiles/{tile.name}.png": images.png_bytes(tile.picture) for row in report.tiles(result) for tile in row.tiles}
     buffer = io.BytesIO()

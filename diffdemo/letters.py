@@ -1,6 +1,6 @@
 """The one font that pictures of ours are lettered with: the one inside Pillow, the same on every machine."""
 
-from functools import cache
+from functools import cache, lru_cache
 
 from PIL import ImageFont
 
@@ -15,6 +15,7 @@ def font(size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.load_default(size)
 
 
+@lru_cache(8192)
 def length(text: str, size: int) -> float:
     """How wide a line of text is, in pixels."""
     return font(size).getlength(text)

@@ -4,7 +4,7 @@ A picture that came back has a teal frame and a tick, one that did not an orange
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import groupby
 
@@ -18,7 +18,7 @@ BACK, CHANGED = "#0b766f", "#b04e00"
 MAX_WIDTH, MAX_HEIGHT = 4000, 6000
 MARGIN, GAP, RIM = 32, 10, 5  # around the page, between tiles, between a picture and the outside of its frame
 TITLE_SIZE, LABEL_SIZE, SMALL_SIZE, UNDER, MARK = 21, 14, 13, 20, 11  # letters; the line under a tile; the marks
-LEAST_WIDTH, BLOCK_GAP, ALL_HEADS = 640, 28, 12  # up to so many columns, their heads may widen them
+LEAST_WIDTH, BLOCK_GAP, FEW = 640, 28, 12  # up to so many columns, their words may widen them
 EDGES = ((96, 2000), (80, 2400), (64, MAX_WIDTH), (48, MAX_WIDTH), (32, MAX_WIDTH), (24, MAX_WIDTH), (16, MAX_WIDTH), (8, MAX_WIDTH))
 LARGEST = 256  # pixels of an edge that are shown of a picture at most
 
@@ -105,8 +105,9 @@ def _arranged(groups: list[list[TileRow]]) -> tuple[list["_Table"], int]:
     edges = [(edge, MAX_WIDTH) for edge in (256, 192, 128) if edge <= side] + list(EDGES)
     label = max(round(length(row.label, LABEL_SIZE)) for rows in groups for row in rows) + 14
     for edge, most in edges:
+        narrow = [_Table.of(rows, edge, label) for rows in groups]
         for width in range(LEAST_WIDTH, most - 2 * MARGIN + 1, 80):
-            tables = [_Table.fitted(rows, edge, label, width) for rows in groups]
+            tables = [table.spread(width) for table in narrow]
             height = sum(table.height for table in tables)
             fits = max(table.width for table in tables) <= width and height <= MAX_HEIGHT - 400
             if fits and (height <= 1.2 * width or width + 80 > most - 2 * MARGIN):
@@ -128,27 +129,30 @@ class _Table:
     edge: int
     cell: int
     label: int
-    across: int
     heads: tuple[str, ...]
     words: tuple[bool, ...]
     pitches: tuple[int, ...]
+    across: int = 1
 
     @classmethod
-    def fitted(cls, rows: list[TileRow], edge: int, label: int, width: int) -> "_Table":
-        """As many blocks beside each other as the width takes, and no fewer lines than that needs."""
+    def of(cls, rows: list[TileRow], edge: int, label: int) -> "_Table":
+        """One block, as wide as its words need."""
         columns = list(zip(*(row.tiles for row in rows), strict=True))
         heads = tuple(column[0].label if len(rows) > 1 and _alike(column) else "" for column in columns)
         cell = max(max(scaled(tile.picture, edge).size) for tile in {tile.picture.shape: tile for row in rows for tile in row.tiles}.values())
         pitches = []
         for head, column in zip(heads, columns, strict=True):
-            words = [_width(tile, not head) for tile in column] + [length(head, SMALL_SIZE) if len(columns) <= ALL_HEADS else 0]
-            pitches.append(round(max(cell + 2 * RIM, *words)) + GAP)
+            words = [length(head, SMALL_SIZE), *(_width(tile, not head) for tile in column)] if len(columns) <= FEW else []
+            pitches.append(round(max([cell + 2 * RIM, *words])) + GAP)
         under = tuple(any(tile.back is not None or (tile.label and not head) for head, tile in zip(heads, row.tiles, strict=True)) for row in rows)
-        block = label + sum(pitches)
-        most = max(1, min((width + BLOCK_GAP) // (block + BLOCK_GAP), len(rows)))
-        across = -(-len(rows) // -(-len(rows) // most))
-        words = under if across == 1 else (any(under),) * len(rows)  # blocks beside each other keep their rows in line
-        return cls(rows, edge, cell, label, across, heads, words, tuple(pitches))
+        return cls(rows, edge, cell, label, heads, under, tuple(pitches))
+
+    def spread(self, width: int) -> "_Table":
+        """As many blocks beside each other as the width takes, and no fewer lines than that needs."""
+        most = max(1, min((width + BLOCK_GAP) // (self.block + BLOCK_GAP), len(self.rows)))
+        across = -(-len(self.rows) // -(-len(self.rows) // most))
+        words = self.words if across == 1 else (any(self.words),) * len(self.rows)  # blocks beside each other keep their rows in line
+        return replace(self, across=across, words=words)
 
     @property
     def block(self) -> int:
@@ -186,7 +190,7 @@ class _Table:
     def _draw_heads(self, page: "_Page", left: int, top: int) -> None:
         """The heads of the columns; where they would touch, only every second, third, …"""
         widest = max(length(head, SMALL_SIZE) for head in self.heads)
-        every = 1 if len(self.heads) <= ALL_HEADS else -(-round(widest + 8) // min(self.pitches))
+        every = 1 if len(self.heads) <= FEW else -(-round(widest + 8) // min(self.pitches))
         for k, (head, pitch) in enumerate(zip(self.heads, self.pitches, strict=True)):
             if k % every == 0:
                 page.text(left + (pitch - GAP) // 2, top + 8, head, SMALL_SIZE, SOFT, "mm")

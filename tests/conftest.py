@@ -46,3 +46,21 @@ def class_folders(tmp_path_factory) -> dict[str, Path]:
         tiny_stable_diffusion(root / "tokenizer").save_pretrained(root / "text")
         made["text"] = root / "text"
     return made
+
+
+@pytest.fixture(scope="session")
+def runs(folders):
+    """kind → a small experiment and its model; the tiny one where no line-up is needed."""
+    from diffdemo import lab
+    from diffdemo.experiment import Belief, Branch, Collision, Curve, Embedding, RoundTrip
+
+    tiny, faces = load_model(str(folders["epsilon"]), device="cpu"), load_model("faces", device="cpu")
+    found = {
+        "round-trip": (RoundTrip(n=300, seeds=(0, 3), steps=3), faces),
+        "curve": (Curve(levels=(0, 300, 1000), seeds=(0, 1), steps=2), faces),
+        "embed": (Embedding(tiny.name, n=60, seeds=(1, 2), steps=3, other="face:4"), tiny),
+        "collide": (Collision(tiny.name, n=60, steps=2), tiny),
+        "belief": (Belief(n=400), faces),
+        "branch": (Branch(tiny.name, points=3, futures=2, steps=4), tiny),
+    }
+    return {kind: (lab.run(e, model), model) for kind, (e, model) in found.items()}

@@ -93,3 +93,16 @@ def test_sheets_keep_every_picture_in_place():
     assert page[6, 8, 0] == 3
     assert page[4, 0, 0] == 255
     assert images.side_by_side([page, page], 4).shape[1] == 2 * page.shape[1] + 4
+
+
+def test_codes_are_shown_as_mosaics_of_their_channels():
+    pictures = torch.linspace(-2, 2, 24).reshape(1, 3, 2, 4)
+    assert np.array_equal(images.shown(pictures), images.to_uint8(pictures))
+    assert images.shown(pictures[:, :1]).shape == (1, 2, 4, 1)
+    code = torch.tensor([-3.0, 0.0, 3.0, 9.0])[None, :, None, None].expand(2, 4, 2, 3)
+    mosaic = images.shown(code)
+    assert mosaic.shape == (2, 4, 6, 1)
+    assert mosaic[0, 0, :, 0].tolist() == [0, 0, 0, 128, 128, 128]
+    assert mosaic[1, 3, :, 0].tolist() == [255] * 6
+    assert images.shown(torch.zeros(1, 5, 2, 2)).shape == (1, 4, 6, 1)
+    assert images.shown(torch.zeros(0, 4, 2, 2)).shape == (0, 4, 4, 1)

@@ -44,11 +44,12 @@ def test_evaluate_prints_what_it_says_of_digits(capsys, tmp_path, monkeypatch):
     assert "| n | P(true picture) |" in said
 
 
-def test_curve_writes_a_table_and_a_picture(capsys, tmp_path):
+def test_curves_write_a_table_and_a_picture(capsys, tmp_path):
     from PIL import Image
 
-    out = tmp_path / "new" / "curve"
-    command = ["curve", "--model", "digits", "--pictures", "digit:3-4", "--levels", "0,500,1000", "--seeds", "0-1", "--steps", "2", "--out", str(out)]
+    out = tmp_path / "new" / "curves"
+    options = {"model": "digits", "pictures": "digit:3-4", "levels": "0,500,1000", "seeds": "0-1", "steps": "2", "out": str(out)}
+    command = ["curves", *(word for name, value in options.items() for word in (f"--{name}", value))]
     assert main(command) == 0
     lines = out.with_suffix(".csv").read_text().splitlines()
     assert lines[0] == "picture,n,seed,bits_known,p_true,kept,came_back,rmse"
@@ -57,8 +58,8 @@ def test_curve_writes_a_table_and_a_picture(capsys, tmp_path):
     assert lines[1].split(",")[5:] == ["1", "1", "0"]
     assert Image.open(out.with_suffix(".png")).width >= 800
     assert "half of the bits: n = " in capsys.readouterr().out
-    assert main(["curve", "--levels", "5,4"]) == 2
-    assert main(["curve", "--pictures", "cat:1"]) == 2
+    assert main(["curves", "--levels", "5,4"]) == 2
+    assert main(["curves", "--pictures", "cat:1"]) == 2
 
 
 def test_exactness_prints_a_table(capsys, folders, monkeypatch):

@@ -6,23 +6,22 @@ from typing import Any
 import numpy as np
 
 from diffdemo.errors import DiffdemoError
-from diffdemo.experiment import RoundTrip
-from diffdemo.lab import BeliefResult, BranchResult, CollisionResult, CurveResult, EmbeddingResult, RoundTripResult
+from diffdemo.experiment import Belief, Branch, Collision, Curve, Embedding, Experiment, RoundTrip
 from diffdemo.report import belief, branch, collide, curve, embed, round_trip
 from diffdemo.report.pictures import words
 from diffdemo.report.settings import settings
 from diffdemo.schedule import Schedule
 from diffdemo.sheets import TileRow
 
-__all__ = ["animated", "as_json", "film", "markdown", "note", "sentence", "settings", "table", "tiles", "told"]
+__all__ = ["animated", "as_json", "check_film", "film", "markdown", "note", "sentence", "settings", "table", "tiles", "told"]
 
-_ROOMS: dict[type, ModuleType] = {
-    RoundTripResult: round_trip,
-    CurveResult: curve,
-    EmbeddingResult: embed,
-    CollisionResult: collide,
-    BeliefResult: belief,
-    BranchResult: branch,
+_ROOMS: dict[type[Experiment], ModuleType] = {
+    RoundTrip: round_trip,
+    Curve: curve,
+    Embedding: embed,
+    Collision: collide,
+    Belief: belief,
+    Branch: branch,
 }
 
 
@@ -57,9 +56,20 @@ def tiles(result: Any) -> list[TileRow]:
     return _room(result).tiles(result)
 
 
-def animated(result: Any) -> bool:
-    """Whether there is a film of it."""
-    return hasattr(_room(result), "film")
+def check_film(experiment: Experiment) -> None:
+    """Refuse an experiment of which there is no film.
+
+    Raises:
+        DiffdemoError: it follows no path.
+    """
+    if not animated(experiment):
+        able = ", ".join(kind.kind for kind, room in _ROOMS.items() if hasattr(room, "film"))
+        raise DiffdemoError(f"The experiment {experiment.kind} has no path to animate; films are made of {able}.")
+
+
+def animated(experiment: Experiment) -> bool:
+    """Whether there are films of this kind of experiment."""
+    return hasattr(_ROOMS[type(experiment)], "film")
 
 
 def film(result: Any, schedule: Schedule) -> list[np.ndarray]:
@@ -72,9 +82,7 @@ def film(result: Any, schedule: Schedule) -> list[np.ndarray]:
     Raises:
         DiffdemoError: the experiment follows no path.
     """
-    if not animated(result):
-        able = ", ".join(kind.__annotations__["experiment"].kind for kind, room in _ROOMS.items() if hasattr(room, "film"))
-        raise DiffdemoError(f"The experiment {result.experiment.kind} has no path to animate; {able} have one.")
+    check_film(result.experiment)
     return _room(result).film(result, schedule)
 
 
@@ -86,6 +94,7 @@ def markdown(result: Any, link: str = "") -> str:
 
 
 def _room(result: Any) -> ModuleType:
-    if type(result) not in _ROOMS:
+    experiment = getattr(result, "experiment", None)
+    if type(experiment) not in _ROOMS:
         raise DiffdemoError(f"A result of an experiment is needed, not {type(result).__name__}.")
-    return _ROOMS[type(result)]
+    return _ROOMS[type(experiment)]
