@@ -1,8 +1,8 @@
-"""What a page that many visitors share needs around the lab: results kept for a while."""
+"""What a page that many visitors share needs around the lab: results kept for a while, and a GPU borrowed for the work where a Space lends one."""
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
@@ -10,11 +10,21 @@ from PIL import Image
 from torch import Tensor
 
 from diffdemo import lab
-from diffdemo.experiment import Experiment
-from diffdemo.lab import Progress
+from diffdemo.experiment import Belief, Experiment
+from diffdemo.lab import BeliefResult, Progress
 from diffdemo.models import BUNDLED, Model
 
+try:  # on a ZeroGPU Space; elsewhere the package is not there, or hands the function back as it is
+    from spaces import GPU
+except ImportError:
+
+    def GPU(function: Callable | None = None, **_: Any) -> Callable:
+        """Nothing to borrow: the function itself."""
+        return function if function else lambda later: later
+
+
 MAX_BYTES = 200_000_000  # of all results kept
+_at_hand: dict[str, Model] = {}  # what a borrowed process finds by name, for a network is not sent to it
 
 
 class Results:
@@ -88,7 +98,29 @@ def stream(experiment: Experiment, model: Model | None = None, given: Image.Imag
     if (found := kept.get(key)) is not None:
         yield found
         return
-    for item in lab.stream(experiment, model, given):
+    _at_hand[model.name] = model
+    for item in _work(experiment, given):
         if not isinstance(item, Progress):
             kept.put(key, item)
         yield item
+
+
+def beliefs(experiment: Belief, model: Model, given: Image.Image | None, levels: Sequence[int]) -> list[BeliefResult]:
+    """`lab.beliefs` at several levels of n, on the GPU where one is lent.
+
+    Raises:
+        DiffdemoError: as in `lab.beliefs`.
+    """
+    _at_hand[model.name] = model
+    return _beliefs(experiment, given, tuple(levels))
+
+
+@GPU
+def _work(experiment: Experiment, given: Image.Image | None) -> Iterator[Any]:
+    yield from lab.stream(experiment, _at_hand[experiment.model], given)  # type: ignore[attr-defined]
+
+
+@GPU
+def _beliefs(experiment: Belief, given: Image.Image | None, levels: tuple[int, ...]) -> list[BeliefResult]:
+    model = lab.resolve(experiment, _at_hand[experiment.model])
+    return lab.beliefs(experiment, model, lab.picture(experiment.picture, model, given), levels)

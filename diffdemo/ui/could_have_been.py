@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from diffdemo import lab
+from diffdemo import service
 from diffdemo.experiment import Belief
 from diffdemo.models import Model
 from diffdemo.ui import belief_view
@@ -63,7 +63,6 @@ class CouldHaveBeen(Tab):
             what = f"There is no line-up of the pictures {model.name} was trained on, so nobody can say what else it could have been."
             yield {"text": f"{what} Collect some of your own below, and the question is which of them it was.", "note": ""}, None
             return
-        x0 = lab.picture(e.picture, model, given)
-        frames = lab.beliefs(e, lab.resolve(e, model), x0, tuple(sorted({*levels(model, FRAMES), e.n})))
+        frames = service.beliefs(e, model, given, sorted({*levels(model, FRAMES), e.n}))
         shown = next(frame for frame in frames if frame.experiment.n == e.n)
         yield {**self.words(shown), "note": belief_view.note(shown, frames)}, belief_view.flipbook(frames, e.n)

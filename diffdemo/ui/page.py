@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read by gradio when it is imported
@@ -37,6 +38,7 @@ HEADER = """
 <a href="https://discuss.huggingface.co/t/23593">a thread that asked how diffusion works</a>, with a real model, on this machine.</p>
 """
 QUEUE = 24  # runs that may wait
+FILES = {"concurrency_id": "files", "concurrency_limit": 2}
 LANE = {"concurrency_id": "model", "concurrency_limit": 1}
 
 
@@ -54,8 +56,17 @@ def build_demo(name: str = "faces", device: str | None = None) -> gr.Blocks:
     models = Models(first, device)
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, 3600)) as demo:
         Page(models)
-        endpoints.publish(first, LANE)
+        gr.Markdown(footer(), elem_id="footer")
+        endpoints.publish(models, LANE)
     return demo.queue(max_size=QUEUE, default_concurrency_limit=1, api_open=False)
+
+
+def footer() -> str:
+    """Licence, source and credits."""
+    space = os.environ.get("SPACE_ID", "")
+    source = f"[Source](https://huggingface.co/spaces/{space}/tree/main), " if space else ""
+    faces = '"Pixel Art" by [DiceBear](https://www.dicebear.com/styles/pixel-art/), CC0 1.0'
+    return f"{source}Apache-2.0. Faces after {faces}; digits from MNIST, CC BY-SA 3.0."
 
 
 class Page:
@@ -130,9 +141,7 @@ class Page:
         loaded = others.wire(rail.switch).success(told(self._moved), [rail.switch, rail.n, self.wanted], outputs, queue=False, **QUIET)
         runs += [follow, *(event.success(**refresh) for event in (uploaded, dropped, switched, loaded))]
         for tab in self.tabs:
-            tab.sentence.select(
-                told(files.save, self.models), [tab.sentence, rail.portrait], self.files, concurrency_id="files", concurrency_limit=2, **QUIET
-            )
+            tab.sentence.select(told(files.save, self.models), [tab.sentence, rail.portrait], self.files, **FILES, **QUIET)
 
     def _arrive(self, request: gr.Request) -> dict[Any, Any]:
         """What a visitor's link asks for; nothing but one sentence where it is broken."""
@@ -231,6 +240,14 @@ def _stopped(*sentences: Any) -> list[Any]:
     return [new or gr.skip() for new in found]
 
 
+def _has_mcp() -> bool:
+    """Gradio's extra for MCP is installed, in the version that it works with."""
+    try:
+        return version("mcp").startswith("1.")
+    except PackageNotFoundError:
+        return False
+
+
 def launch_options() -> dict[str, Any]:
     """Settings for `Blocks.launch` that the page relies on."""
     neutral = gr.themes.colors.slate
@@ -244,5 +261,6 @@ def launch_options() -> dict[str, Any]:
         "enable_monitoring": False,
         "footer_links": ["api"],
         "pwa": False,
+        "mcp_server": _has_mcp(),
         "app_kwargs": {"middleware": [Middleware(Unfurl)]},
     }
