@@ -163,7 +163,7 @@ def levels(model: Model, count: int = 21) -> tuple[int, ...]:
 
 def choose(model: Model, picture: str) -> dict[str, str]:
     """The portrait of a picture that an experiment names."""
-    return views.portrait(picture, lab.picture(picture, model))
+    return views.portrait(picture, model.pixels(lab.picture(picture, model)))
 
 
 def strip(model: Model) -> list[dict[str, str]]:
@@ -214,7 +214,7 @@ def choose_upload(models: Models, name: Any, upload: Image.Image | None) -> Any:
     if upload is None:
         return gr.skip()
     model = models[name]
-    return views.portrait(lab.picture_text(model, upload), model.encode(upload))
+    return views.portrait(lab.picture_text(model, upload), images.from_uint8(model.fit(upload)))
 
 
 def choose_drawing(models: Models, name: Any, event: gr.EventData) -> dict[str, str]:
