@@ -46,7 +46,13 @@ def save_root_layout(folder: Path) -> Path:
 
 def latent_scheduler(T: int = 1000) -> DDIMScheduler:
     return DDIMScheduler(
-        num_train_timesteps=T, beta_start=0.0015, beta_end=0.0195, beta_schedule="scaled_linear", clip_sample=False, timestep_spacing="trailing"
+        num_train_timesteps=T,
+        beta_start=0.0015,
+        beta_end=0.0195,
+        beta_schedule="scaled_linear",
+        clip_sample=False,
+        timestep_spacing="trailing",
+        steps_offset=1,
     )
 
 

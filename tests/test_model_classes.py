@@ -1,5 +1,9 @@
 """What every class of models promises, whatever it works on: pixels, latents, or latents told by a prompt."""
 
+import hashlib
+import json
+import shutil
+import sys
 from dataclasses import fields, is_dataclass, replace
 from importlib import import_module
 
@@ -60,7 +64,7 @@ def test_its_kind_and_its_shapes(model):
         assert model.picture_shape == (3, 16, 16)
     assert len(model.revision) == 12
     assert model.size > 1000
-    assert model.clip == (None if model.kind != "pixel" or model.name == "faces" else 1.0 if model.name == "clipped" else None)
+    assert model.clip is None
 
 
 def test_pictures_go_in_and_come_out(model):
@@ -122,9 +126,6 @@ def test_the_oldest_layout_is_the_same_model(class_folders):
 
 
 def test_a_quantized_space_without_a_factor_is_not_scaled(class_folders, tmp_path):
-    import json
-    import shutil
-
     given = load_model(str(class_folders["vq"]), device="cpu")
     assert given.autoencoder.scaling == 0.8
     shutil.copytree(class_folders["vq"], tmp_path / "old")
@@ -136,9 +137,6 @@ def test_a_quantized_space_without_a_factor_is_not_scaled(class_folders, tmp_pat
 
 
 def test_a_revision_covers_all_weights(class_folders, tmp_path):
-    import hashlib
-    import shutil
-
     for name, parts in (("pixel", ("unet",)), ("vq", ("unet", "vqvae"))):
         content = b"".join((class_folders[name] / part / "diffusion_pytorch_model.safetensors").read_bytes() for part in parts)
         assert load_model(str(class_folders[name]), device="cpu").revision == hashlib.sha256(content).hexdigest()[:12]
@@ -184,9 +182,6 @@ def test_what_a_model_does_not_take_is_refused_before_any_work(class_folders, te
 
 
 def test_a_prompt_without_transformers_names_the_cure(class_folders, tmp_path, monkeypatch):
-    import shutil
-    import sys
-
     pytest.importorskip("transformers")
     shutil.copytree(class_folders["text"], tmp_path / "text")
     monkeypatch.setitem(sys.modules, "transformers", None)

@@ -125,11 +125,12 @@ _known: "OrderedDict[tuple, float]" = OrderedDict()
 
 
 def _unrelated(model: Model) -> float:
-    """The RMSE between unrelated pictures of a model without a line-up, from a few of its own samples; large models make fewer."""
+    """The RMSE between unrelated pictures of a model without a line-up, from a few of its own samples; of large pictures fewer, in fewer steps."""
     schedule = model.schedule
     key = (model.name, model.revision, str(model.device), model.dtype, model.prompt, model.guidance, schedule.T, float(schedule.alpha_bar[-1]))
     if key not in _known:
-        count, steps = (16, 20) if model.kind == "pixel" else (4, 10)
+        _, height, width = model.picture_shape
+        count, steps = (16, 20) if height * width <= LINK_PIXELS else (4, 5)  # rough is enough, and a network call takes seconds
         drawn = lane.draw(model, noise(range(count), model.shape), schedule.T, range(count), steps=steps)
         _known[key] = metrics.unrelated_rmse(drawn)
         while len(_known) > KEPT:

@@ -166,8 +166,8 @@ def _autoencoder(source: Source, networks: dict[str, Any], device: torch.device)
     if part is None:
         return None
     config = _read_json(source.folder / part / "config.json", source)
-    # a quantized latent space varies like unit noise as it is (Rombach et al., appendix G), so diffusers' default is not for it
-    default = 1.0 if config.get("_class_name") == "VQModel" else networks[part].config.scaling_factor
+    # a quantized latent space varies like unit noise as it is (Rombach et al., appendix D.1), so diffusers' default is not for it
+    default = 1.0 if type(networks[part]).__name__ == "VQModel" else networks[part].config.scaling_factor
     return Autoencoder(networks[part], float(config.get("scaling_factor", default)), device)
 
 

@@ -34,7 +34,8 @@ class TextEncoder:
         Raises:
             ExperimentError: it has more tokens than the text model reads.
         """
-        count, limit = len(self.tokenizer(prompt).input_ids), self.tokenizer.model_max_length
+        with self._lock:  # a tokenizer that two threads use at once fails
+            count, limit = len(self.tokenizer(prompt).input_ids), self.tokenizer.model_max_length
         if count > limit:
             raise ExperimentError(f"The prompt has {count} tokens, of which this model reads {limit}; please shorten it.")
 
