@@ -108,10 +108,10 @@ def _arranged(groups: list[list[TileRow]]) -> tuple[list["_Table"], int]:
         narrow = [_Table.of(rows, edge, label) for rows in groups]
         for width in range(LEAST_WIDTH, most - 2 * MARGIN + 1, 80):
             tables = [table.spread(width) for table in narrow]
-            height = sum(table.height for table in tables)
-            fits = max(table.width for table in tables) <= width and height <= MAX_HEIGHT - 400
-            if fits and (height <= 1.2 * width or width + 80 > most - 2 * MARGIN):
-                return tables, max(LEAST_WIDTH, *(table.width for table in tables))
+            height, taken = sum(table.height for table in tables), max(LEAST_WIDTH, *(table.width for table in tables))
+            widest = width + 80 > most - 2 * MARGIN
+            if taken <= width and height <= MAX_HEIGHT - 400 and (height <= 1.3 * taken or widest):
+                return tables, taken
     return tables, MAX_WIDTH - 2 * MARGIN
 
 
