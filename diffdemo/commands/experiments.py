@@ -67,8 +67,6 @@ def _run(args: argparse.Namespace) -> None:
     from diffdemo import exports, lab, report
 
     asked = _asked(args)
-    for path in args.out:
-        exports.check(path, asked.experiment)
     _warn(asked)
     with tqdm(desc=asked.experiment.kind, unit="call", disable=args.quiet) as bar:
         for item in lab.stream(asked.experiment, asked.model, asked.given):
@@ -93,11 +91,15 @@ def _warn(asked: _Asked) -> None:
 
 def _asked(args: argparse.Namespace) -> _Asked:
     """The link's experiment or the default one, changed by the options, with its pictures read."""
+    from diffdemo import exports
+
     experiment, given = _linked(args.link, args.kind) if args.link else (args.kind(), None)
     values = {item.name: value for item in fields(experiment) if (value := getattr(args, item.name, None)) is not None}
     files = {name: Path(values.pop(name)) for name in ("picture", "other") if values.get(name) and not _NAMED.match(values[name])}
     named = values.pop("model", None)
-    experiment = replace(experiment, **values)  # before the seconds that a model takes
+    experiment = replace(experiment, **values)  # what is wrong with the options is said before the seconds that a model takes
+    for path in args.out:
+        exports.check(path, experiment)
     model = _model(experiment, named, args.device)
     experiment = replace(experiment, model=model.name)
     for name, path in files.items():
