@@ -45,6 +45,8 @@ class Experiment:
     def __post_init__(self):
         for item in fields(self):
             object.__setattr__(self, item.name, FIELDS[item.name].accept(getattr(self, item.name)))
+        if getattr(self, "prompt", "") and (length := len(self.to_query())) > MAX_QUERY:
+            raise ExperimentError(f"A link holds at most {MAX_QUERY} characters, this one would have {length}: shorten the prompt or drop pictures.")
 
     def to_query(self) -> str:
         """The experiment as a query string, "v=1&kind=…&…", that `experiment_from_query` reads back."""
@@ -72,10 +74,12 @@ class RoundTrip(Experiment):
     spacing: str = FIELDS["spacing"].default
     start: str = FIELDS["start"].default
     revision: str = FIELDS["revision"].default
+    prompt: str = FIELDS["prompt"].default
+    guidance: float = FIELDS["guidance"].default
 
     def __post_init__(self):
         super().__post_init__()
-        _check_solver(self)
+        check_solver(self)
 
 
 @dataclass(frozen=True)
@@ -97,10 +101,12 @@ class Curve(Experiment):
     solver: str = FIELDS["solver"].default
     spacing: str = FIELDS["spacing"].default
     revision: str = FIELDS["revision"].default
+    prompt: str = FIELDS["prompt"].default
+    guidance: float = FIELDS["guidance"].default
 
     def __post_init__(self):
         super().__post_init__()
-        _check_solver(self)
+        check_solver(self)
         if (tiles := len(self.levels) * len(self.seeds)) > MAX_TILES:
             raise ExperimentError(f"{len(self.levels)} levels times {len(self.seeds)} seeds are {tiles} pictures; at most {MAX_TILES} are taken.")
 
@@ -121,6 +127,8 @@ class Belief(Experiment):
     seed: int = FIELDS["seed"].default
     line_up: str = FIELDS["line_up"].default
     revision: str = FIELDS["revision"].default
+    prompt: str = FIELDS["prompt"].default
+    guidance: float = FIELDS["guidance"].default
 
 
 @dataclass(frozen=True)
@@ -142,6 +150,8 @@ class Embedding(Experiment):
     warm: float = FIELDS["warm"].default
     other: str = ""
     revision: str = FIELDS["revision"].default
+    prompt: str = FIELDS["prompt"].default
+    guidance: float = FIELDS["guidance"].default
 
     def __post_init__(self):
         super().__post_init__()
@@ -166,6 +176,8 @@ class Collision(Experiment):
     steps: int = 50
     eta: float = 1.0
     revision: str = FIELDS["revision"].default
+    prompt: str = FIELDS["prompt"].default
+    guidance: float = FIELDS["guidance"].default
 
     def __post_init__(self):
         super().__post_init__()
@@ -193,6 +205,8 @@ class Branch(Experiment):
     steps: int = 50
     jump: int = FIELDS["jump"].default
     revision: str = FIELDS["revision"].default
+    prompt: str = FIELDS["prompt"].default
+    guidance: float = FIELDS["guidance"].default
 
     def __post_init__(self):
         super().__post_init__()
@@ -210,7 +224,12 @@ def _check_futures(experiment: Any, count: int) -> None:
         raise ExperimentError(f"The seeds after this one are needed too: with {count} ways back the seed is at most {SEED_END - 1 - count}.")
 
 
-def _check_solver(experiment: Any) -> None:
+def check_solver(experiment: Any) -> None:
+    """Refuse fresh noise where the solver draws none; of anything with an eta and a solver.
+
+    Raises:
+        ExperimentError: eta > 0 is asked of a deterministic solver.
+    """
     if experiment.eta > 0 and experiment.solver != "ddim":
         raise ExperimentError(f"The solver {experiment.solver} is deterministic: it takes eta = 0, not {experiment.eta:g}.")
 

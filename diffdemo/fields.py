@@ -3,6 +3,7 @@
 import itertools
 import math
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,8 @@ MAX_JUMP = 20
 MAX_CANDIDATES = 16
 MAX_PICTURES = 1000  # of a command at once
 MAX_LINE_UP = 6000  # characters of a line-up's pictures in a link
+MAX_PROMPT = 300  # characters
+MAX_GUIDANCE = 20
 
 
 @dataclass(frozen=True)
@@ -89,9 +92,22 @@ def _word(field: Field, value: Any) -> str:
 
 
 def _name(field: Field, value: Any) -> str:
-    if not isinstance(value, str) or not re.fullmatch(r"\w[\w.-]{0,99}", value, re.ASCII):
+    if not isinstance(value, str) or len(value) > 100 or not re.fullmatch(r"\w[\w.-]*(/\w[\w.-]*)?", value, re.ASCII):
         raise _refuse(field, value)
     return value
+
+
+def _prompt(field: Field, value: Any) -> str:
+    """Text of one line: no control characters, no line separators, nothing that cannot be written in a link."""
+    unwanted = ("Cc", "Cs", "Zl", "Zp")
+    if not isinstance(value, str) or len(value) > field.maximum or any(unicodedata.category(c) in unwanted for c in value):
+        raise _refuse(field, value)
+    return value
+
+
+def _guided(value: float) -> str:
+    """Nothing where guidance is off, so that links of models without it never change."""
+    return "" if value == 1 else _short(value)
 
 
 def _revision(field: Field, value: Any) -> str:
@@ -159,6 +175,18 @@ def _levels(field: Field, value: Any) -> tuple[int, ...]:
     return levels
 
 
+def _pictures(field: Field, value: Any) -> tuple[str, ...]:
+    """Different pictures that can be drawn from their names alone."""
+    if not isinstance(value, str | Sequence):
+        raise _refuse(field, value)
+    pictures = parse_pictures(value) if isinstance(value, str) else tuple(value)
+    if not field.minimum <= len(pictures) <= field.maximum or any(FIELDS["picture"].accept(picture).startswith("sha256:") for picture in pictures):
+        raise _refuse(field, value)
+    if len(set(pictures)) < len(pictures):
+        raise _refuse(field, value)
+    return pictures
+
+
 def parse_pictures(text: str) -> tuple[str, ...]:
     """Names of pictures from their written form, as "face:900000-900015" or "digit:3,digit:7".
 
@@ -173,6 +201,18 @@ def parse_pictures(text: str) -> tuple[str, ...]:
             raise ExperimentError(f"Pictures are written like face:0-15 or digit:3,digit:7, at most {MAX_PICTURES}, not {part[:40]!r}.")
         names += [f"{found[1]}:{index}" for index in range(first, last + 1)] if found else [part.strip()]
     return tuple(FIELDS["picture"].accept(name) for name in names)
+
+
+def format_pictures(pictures: Sequence[str]) -> str:
+    """The written form of pictures, runs joined: ("face:0", "face:1", "digit:7") → "face:0-1,digit:7"."""
+    runs: list[list[str]] = []
+    for name in pictures:
+        kind, _, index = name.partition(":")
+        if runs and kind in ("face", "digit") and runs[-1][-1] == f"{kind}:{int(index) - 1}":
+            runs[-1].append(name)
+        else:
+            runs.append([name])
+    return ",".join(run[0] if len(run) == 1 else f"{run[0]}-{run[-1].partition(':')[2]}" for run in runs)
 
 
 def parse_levels(text: str) -> tuple[int, ...]:
@@ -230,9 +270,18 @@ def format_seeds(seeds: Iterable[int]) -> str:
 
 
 FIELDS: dict[str, Field] = {
-    "model": Field("Model", "the name of a model: letters, digits, dots and dashes, at most 100", _name, "faces"),
+    "model": Field("Model", "the name of a model: letters, digits, dots and dashes, at most one slash, at most 100 characters", _name, "faces"),
     "picture": Field(
         "Picture", "face:SEED, digit:INDEX up to 9999, png: with a small picture in base64url, or sha256: of a larger one", _picture, "face:17"
+    ),
+    "pictures": Field(
+        "Pictures",
+        f"1 to {MAX_PICTURES} different pictures, as face:0-15 or digit:3,digit:7, none of them sha256:",
+        _pictures,
+        tuple(f"face:{seed}" for seed in range(900_000, 900_016)),
+        1,
+        MAX_PICTURES,
+        write=format_pictures,
     ),
     "revision": Field("Weights revision", "12 hex digits, or nothing for the weights at hand", _revision, ""),
     "n": Field("Noise steps n", "a whole number of steps from 0 (untouched) to 1000 (all)", _whole, 250, 0, MAX_N),
@@ -267,4 +316,6 @@ FIELDS: dict[str, Field] = {
     "futures": Field("Futures", f"a whole number of futures from each point, from 2 to {MAX_FUTURES}", _whole, 6, 2, MAX_FUTURES),
     "jump": Field("Jump back", f"a whole number of steps, 0 (never) to {MAX_JUMP}, that the path climbs back each time", _whole, 0, 0, MAX_JUMP),
     "start": Field("Start", "picture (n steps of noise on the picture) or noise (pure Gaussian noise alone)", _word, "picture", choices=STARTS),
+    "prompt": Field("Prompt", f"one line of at most {MAX_PROMPT} characters, or nothing", _prompt, "", 0, MAX_PROMPT),
+    "guidance": Field("Guidance", f"a number from 1 (off) to {MAX_GUIDANCE}", _real, 1.0, 1, MAX_GUIDANCE, write=_guided),
 }

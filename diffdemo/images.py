@@ -41,6 +41,11 @@ def shown(x: Tensor) -> np.ndarray:
     return to_uint8(lines.reshape(rows, 1, lines.shape[1] * height, columns * width))
 
 
+def to_pictures(x: Tensor) -> list[Image.Image]:
+    """(B, C, H, W) in [-1, 1] → B PIL pictures, rounded to 8 bits as `to_uint8` does."""
+    return [Image.fromarray(a.squeeze(-1) if a.shape[-1] == 1 else a) for a in to_uint8(x)]
+
+
 def to_pixels(x: Tensor) -> np.ndarray:
     """(B, C, H, W) in [-1, 1] → (B, H, W, C) float32 on the scale 0..255, neither rounded nor cut off."""
     return ((x.detach().float().cpu() + 1) * 127.5).permute(0, 2, 3, 1).numpy()
@@ -61,7 +66,7 @@ def load_picture(source: str | Path | bytes, max_pixels: int = MAX_PIXELS) -> Im
     Raises:
         PictureError: empty, too large, not one of PNG, JPEG, WebP, GIF and BMP, or damaged.
     """
-    data = source if isinstance(source, bytes) else _read(Path(source))
+    data = source if isinstance(source, bytes) else read_file(Path(source))
     if not data:
         raise PictureError("The file is empty; please choose a PNG, JPEG, WebP, GIF or BMP picture.")
     try:
@@ -78,7 +83,12 @@ def load_picture(source: str | Path | bytes, max_pixels: int = MAX_PIXELS) -> Im
         raise PictureError("This file is not a readable picture; please choose a PNG, JPEG, WebP, GIF or BMP.") from error
 
 
-def _read(path: Path) -> bytes:
+def read_file(path: Path) -> bytes:
+    """The bytes of a file that somebody sent.
+
+    Raises:
+        PictureError: it is too large or cannot be read.
+    """
     try:
         if path.stat().st_size > MAX_BYTES:
             raise PictureError(f"The file is larger than {MAX_BYTES // 1_000_000} MB; please choose a smaller picture.")

@@ -45,7 +45,7 @@ class LineUp:
         names: (N,) how an experiment names each.
         values: (N, A) int64, the value of each attribute of each picture.
         attributes: the names of the A attributes.
-        reader: reads attributes from other pictures.
+        reader: reads attributes from other pictures; None where nothing can be read.
     """
 
     name: str
@@ -53,7 +53,7 @@ class LineUp:
     names: tuple[str, ...]
     values: Tensor
     attributes: tuple[str, ...]
-    reader: Reader
+    reader: Reader | None
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -63,16 +63,22 @@ class LineUp:
         """Largest eigenvalue of the pictures' covariance; computed when first asked for, not when the page starts."""
         return top_variance(self.pictures)
 
+    def read(self, x: Tensor) -> Tensor:
+        """(B, A) int64, what the reader sees in pictures (B, C, H, W); A = 0 without a reader."""
+        return self.reader.read(x) if self.reader else torch.zeros(len(x), 0, dtype=torch.int64)
+
     def with_picture(self, x0: Tensor, text: str) -> tuple["LineUp", int]:
         """The same line-up with the picture (1, C, H, W) in it, and its place; one equal to it stands for it and never counts twice."""
         equal = (self.pictures == x0).flatten(1).all(1).nonzero().flatten()
         if len(equal):
             return self, int(equal[0])
-        pictures, values = torch.cat([self.pictures, x0]), torch.cat([self.values, self.reader.read(x0)])
+        pictures, values = torch.cat([self.pictures, x0]), torch.cat([self.values, self.read(x0)])
         return replace(self, pictures=pictures, names=(*self.names, text), values=values), len(self)
 
     def shown(self, text: str, x0: Tensor) -> Shown | None:
         """What the picture an experiment names shows; None where it is nothing this line-up's reader knows."""
+        if self.reader is None:
+            return None
         values = self.reader.read(x0)[0]
         if self.name == "digits":
             known = text.startswith("digit:") or float(self.reader.confidence(x0).min()) > READABLE
@@ -88,7 +94,7 @@ class LineUp:
 
     def kept(self, shown: Shown, x: Tensor) -> Tensor:
         """(B,) float32, the share of the visible attributes that each picture (B, C, H, W) still shows."""
-        return self._agreement(shown, self.reader.read(x))
+        return self._agreement(shown, self.read(x))
 
     def chance(self, shown: Shown) -> float:
         """The share of the visible attributes that an unrelated picture shows too."""
@@ -96,7 +102,7 @@ class LineUp:
 
     def alike(self, x: Tensor) -> float:
         """The share of the attributes, read, that two pictures of (B, C, H, W) have in common, on average over all pairs; B >= 2."""
-        return _pairs_alike(self.reader.read(x))
+        return _pairs_alike(self.read(x))
 
     @cached_property
     def alike_by_chance(self) -> float:

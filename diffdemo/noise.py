@@ -3,6 +3,7 @@
 And whether something passes as such noise: six statistics of a picture-shaped tensor, with the values and bands of true noise.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -61,7 +62,9 @@ def noise(seeds: Sequence[int], shape: Sequence[int]) -> Tensor:
 
 
 STATISTICS = ("mean", "variance", "kurtosis", "neighbours", "distance", "picture")
-DRAWS = 8000  # of true noise, behind a band
+DRAWS = 8000  # of true noise, behind a band ...
+FEW_DRAWS, LARGE = 1000, 8192  # ... and fewer where there are more values than LARGE in each
+_VALUES = 2**20  # of large ones drawn at once at most
 _SIMULATION = 2**30  # seed of those draws
 
 
@@ -128,14 +131,15 @@ def _ks_distance(flat: Tensor) -> Tensor:
 
 @lru_cache(maxsize=8)
 def bands(shape: tuple[int, int, int]) -> dict[str, Band]:
-    """The bands of `gaussianity` for true noise of a shape, from DRAWS simulated ones.
+    """The bands of `gaussianity` for true noise of a shape, from DRAWS simulated ones, FEW_DRAWS for large pictures.
 
     For the distance only large values speak against true noise, so its bands begin at 0. What the picture is makes no difference
     to the correlation of independent noise with it, so other noise takes its place here.
     """
-    generator, found = torch.Generator().manual_seed(_SIMULATION), []
-    for _ in range(0, DRAWS, 500):
-        found.append(gaussianity(torch.randn(500, *shape, generator=generator), torch.randn(500, *shape, generator=generator)))
+    generator, found, values = torch.Generator().manual_seed(_SIMULATION), [], math.prod(shape)
+    draws, rows = (DRAWS, 500) if values <= LARGE else (FEW_DRAWS, max(1, _VALUES // values))
+    for _ in range(0, draws, rows):
+        found.append(gaussianity(torch.randn(rows, *shape, generator=generator), torch.randn(rows, *shape, generator=generator)))
     return {name: _band(name, torch.cat([part[name] for part in found])) for name in STATISTICS}
 
 

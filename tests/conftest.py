@@ -1,10 +1,11 @@
 """Fixtures that several rooms' tests share."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from diffusers import DDIMPipeline, DDIMScheduler
-from doubles import KINDS, save_pipeline, tiny_unet
+from doubles import KINDS, save_latent, save_pipeline, save_root_layout, tiny_stable_diffusion, tiny_unet
 
 from diffdemo.models import load_model
 
@@ -33,6 +34,18 @@ def tiny_eps(folders):
 @pytest.fixture(scope="session")
 def faces_model():
     return load_model("faces", device="cpu")
+
+
+@pytest.fixture(scope="session")
+def class_folders(tmp_path_factory) -> dict[str, Path]:
+    """One tiny pipeline of each class that can be loaded; that of prompts only where transformers is installed."""
+    root = tmp_path_factory.mktemp("classes")
+    made = {"pixel": save_pipeline(root / "pixel"), "root": save_root_layout(root / "root")}
+    made |= {"vq": save_latent(root / "vq", "vq"), "kl": save_latent(root / "kl", "kl", T=200)}
+    if find_spec("transformers"):
+        tiny_stable_diffusion(root / "tokenizer").save_pretrained(root / "text")
+        made["text"] = root / "text"
+    return made
 
 
 @pytest.fixture(scope="session")

@@ -1,15 +1,18 @@
 """Small models for the tests: random UNets saved as pipelines, and closed-form denoisers whose answers are known; and PNG files with texts."""
 
 import io
+import json
+import string
 import struct
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
+from diffusers import AutoencoderKL, DDIMScheduler, DDPMPipeline, DDPMScheduler, LDMPipeline, UNet2DConditionModel, UNet2DModel, VQModel
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from safetensors.torch import load_file, save_file
 
 from diffdemo.schedule import Schedule
 
@@ -29,6 +32,74 @@ def save_pipeline(folder: Path, kind: str = "epsilon", clip: bool = False, **une
     scheduler = DDPMScheduler(prediction_type=kind, clip_sample=clip)
     DDPMPipeline(unet=tiny_unet(**unet), scheduler=scheduler).save_pretrained(folder, safe_serialization=True)
     return folder
+
+
+def save_root_layout(folder: Path) -> Path:
+    """As the oldest repositories of the Hub are: all files at the top, attention under its old names."""
+    save_pipeline(folder)
+    for part, names in (("unet", ("config.json", "diffusion_pytorch_model.safetensors")), ("scheduler", ("scheduler_config.json",))):
+        for name in names:
+            (folder / part / name).rename(folder / name)
+        (folder / part).rmdir()
+    old = {".to_q.": ".query.", ".to_k.": ".key.", ".to_v.": ".value.", ".to_out.0.": ".proj_attn."}
+    weights = load_file(file := folder / "diffusion_pytorch_model.safetensors")
+    for new, name in old.items():
+        weights = {key.replace(new, name) if ".attentions." in key else key: value for key, value in weights.items()}
+    save_file({key: value.contiguous() for key, value in weights.items()}, file)
+    return folder
+
+
+def latent_scheduler(T: int = 1000) -> DDIMScheduler:
+    return DDIMScheduler(
+        num_train_timesteps=T, beta_start=0.0015, beta_end=0.0195, beta_schedule="scaled_linear", clip_sample=False, timestep_spacing="trailing"
+    )
+
+
+def save_latent(folder: Path, autoencoder: str, T: int = 1000) -> Path:
+    """8 x 8 latents of 16 x 16 pictures."""
+    blocks = {"down_block_types": ("DownEncoderBlock2D",) * 2, "up_block_types": ("UpDecoderBlock2D",) * 2, "block_out_channels": (8, 16)}
+    torch.manual_seed(1)
+    if autoencoder == "vq":
+        vae = VQModel(latent_channels=3, num_vq_embeddings=32, norm_num_groups=4, scaling_factor=0.8, **blocks)
+        torch.nn.init.normal_(vae.quantize.embedding.weight)
+    else:
+        vae = AutoencoderKL(latent_channels=4, norm_num_groups=4, scaling_factor=0.5, **blocks)
+    LDMPipeline(vqvae=vae, unet=tiny_unet(2, channels=3 if autoencoder == "vq" else 4), scheduler=latent_scheduler(T)).save_pretrained(folder)
+    return folder
+
+
+def tiny_tokenizer(folder: Path):
+    """Letters, and one word: "cat"."""
+    from transformers import CLIPTokenizer
+
+    letters = string.ascii_lowercase
+    tokens = [*letters, *(f"{letter}</w>" for letter in letters), "ca", "cat</w>", "<|startoftext|>", "<|endoftext|>"]
+    folder.mkdir(parents=True)
+    (folder / "vocab.json").write_text(json.dumps({token: place for place, token in enumerate(tokens)}))
+    (folder / "merges.txt").write_text("#version: 0.2\nc a\nca t</w>\n")
+    (folder / "tokenizer_config.json").write_text(json.dumps({"model_max_length": 16, "tokenizer_class": "CLIPTokenizer"}))
+    return CLIPTokenizer.from_pretrained(folder)
+
+
+def tiny_stable_diffusion(folder: Path):
+    """A StableDiffusionPipeline of random weights: 8 x 8 latents of 16 x 16 pictures, prompts of 16 tokens."""
+    from diffusers import StableDiffusionPipeline
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    torch.manual_seed(3)
+    blocks = {"down_block_types": ("DownEncoderBlock2D",) * 2, "up_block_types": ("UpDecoderBlock2D",) * 2, "block_out_channels": (8, 16)}
+    text = CLIPTextConfig(
+        vocab_size=56, hidden_size=8, intermediate_size=16, num_hidden_layers=2, num_attention_heads=2, max_position_embeddings=16,
+        bos_token_id=54, eos_token_id=55, pad_token_id=55,
+    )  # fmt: skip
+    unet = UNet2DConditionModel(
+        sample_size=8, in_channels=4, out_channels=4, block_out_channels=(8, 16), layers_per_block=1, norm_num_groups=4, attention_head_dim=4,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"), up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"), cross_attention_dim=8,
+    )  # fmt: skip
+    return StableDiffusionPipeline(
+        vae=AutoencoderKL(latent_channels=4, norm_num_groups=4, **blocks), text_encoder=CLIPTextModel(text), tokenizer=tiny_tokenizer(folder),
+        unet=unet, scheduler=latent_scheduler(), safety_checker=None, feature_extractor=None, requires_safety_checker=False,
+    )  # fmt: skip
 
 
 @dataclass

@@ -9,7 +9,7 @@ from PIL import Image
 
 from diffdemo import models
 from diffdemo.errors import ModelError
-from diffdemo.models import load_model
+from diffdemo.models import load_model, loading
 from diffdemo.noise import noise
 
 
@@ -66,7 +66,7 @@ def test_ddim_pipelines_load_too(folders):
 
 def test_the_cache_is_bounded_and_gives_the_same_model(tmp_path):
     first = [load_model(str(save_pipeline(tmp_path / str(i), seed=i)), device="cpu") for i in range(models.KEPT + 2)]
-    assert len(models._cache) <= models.KEPT
+    assert len(loading._cache) <= models.KEPT
     assert load_model(str(tmp_path / str(models.KEPT + 1)), device="cpu") is first[-1]
     assert len({model.revision for model in first}) == len(first)
 

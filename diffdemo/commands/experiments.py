@@ -139,4 +139,4 @@ def _picture(path: Path, model: Any) -> tuple[str, Image.Image]:
     if not os.path.isfile(path):
         raise DiffdemoError(f"There is no picture {str(path)[:80]!r}: {FIELDS['picture'].help}, or {ON_DISK} is needed.")
     picture = images.load_picture(path)
-    return lab.picture_text(model.encode(picture)), picture
+    return lab.picture_text(model, picture), picture

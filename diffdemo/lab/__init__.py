@@ -14,7 +14,7 @@ from diffdemo.lab.curve import CurveResult, crossing, curve
 from diffdemo.lab.embedding import Code, EmbeddingResult, embedding
 from diffdemo.lab.progress import Progress
 from diffdemo.lab.round_trip import Path, RoundTripResult, round_trip
-from diffdemo.lab.subject import check_levels, picture, picture_text, resolve
+from diffdemo.lab.subject import check_levels, original, picture, picture_text, resolve
 from diffdemo.models import Model
 
 __all__ = [
@@ -29,7 +29,9 @@ __all__ = [
     "Progress",
     "RoundTripResult",
     "beliefs",
+    "check_levels",
     "crossing",
+    "original",
     "picture",
     "picture_text",
     "resolve",
@@ -52,11 +54,11 @@ def stream(experiment: Experiment, model: Model | None = None, given: Image.Imag
 
     Args:
         experiment: what to run.
-        model: the model it names, where that is not a bundled one; an experiment can never name a folder by itself.
+        model: the model it names, where that is not one of the table; an experiment can never name a folder by itself.
         given: the picture itself, where the experiment names only its hash.
 
     Raises:
-        DiffdemoError: unknown model or picture, n beyond the model's T; raised before any work.
+        DiffdemoError: unknown model or picture, n beyond the model's T, a prompt for a model that takes none; raised before any work.
     """
     model = resolve(experiment, model)
     levels = getattr(experiment, "levels", None) or (getattr(experiment, "n", 0),)

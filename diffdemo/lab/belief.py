@@ -32,7 +32,7 @@ class Candidate:
 
 @dataclass(frozen=True, eq=False)
 class BeliefResult:
-    """What a Belief found.
+    """What a Belief found. Clean pictures are in pixels, x_n in model space, where the posterior is computed.
 
     Attributes:
         experiment: what was run, with the revision of the weights that ran it.
@@ -41,7 +41,7 @@ class BeliefResult:
         count: how many candidates there are.
         p_true: exact probability of the picture itself.
         entropy_bits: of the posterior, 0..log2(count).
-        marginals: attribute → ((value in words, probability, whether the picture has it), …), falling, zeros left out.
+        marginals: attribute → ((value in words, probability, whether the picture has it), …), falling, zeros left out; empty without a reader.
         posterior_mean: (1, C, H, W), the best guess in mean square of one who knows the line-up.
         x0_hat: (1, C, H, W), the network's guess, which knows the distribution it was trained on.
         seconds: how long it took.
@@ -69,7 +69,7 @@ def beliefs(e: Belief, model: Model, x0: Tensor, levels: Sequence[int]) -> list[
     """The experiment at several levels of n, same seed, computed together.
 
     Raises:
-        DiffdemoError: a level is beyond the model's T, or there is no line-up.
+        DiffdemoError: a level is beyond the model's T, or the model has no line-up and the experiment names no pictures.
     """
     check_levels(model, *levels)
     began, n = time.monotonic(), torch.tensor(tuple(levels))
@@ -77,13 +77,14 @@ def beliefs(e: Belief, model: Model, x0: Tensor, levels: Sequence[int]) -> list[
     x_n = model.schedule.add_noise(x0, noise((e.seed,), model.shape).repeat(len(n), 1, 1, 1), n)
     p = posterior(model.schedule, x_n, n, line_up.pictures)
     guesses, means, entropies = lane.estimate(model, x_n, n), posterior_mean(p, line_up.pictures), entropy_bits(p)
-    marginals = _marginals(line_up, p, own)
+    marginals, x0 = _marginals(line_up, p, own), lane.pixels(model, x0)
+    guesses, means = lane.pixels(model, guesses), lane.pixels(model, means)
 
     def result(row: slice) -> BeliefResult:
         level = int(n[row])
         return BeliefResult(
-            experiment=replace(e, n=level, revision=model.revision), x0=x0, x_n=x_n[row], top=_top(line_up, p[row][0], own), count=len(line_up),
-            p_true=float(p[row][0, own]), entropy_bits=float(entropies[row]), marginals=marginals[row.start],
+            experiment=replace(e, n=level, revision=model.revision), x0=x0, x_n=x_n[row], top=_top(model, line_up, p[row][0], own),
+            count=len(line_up), p_true=float(p[row][0, own]), entropy_bits=float(entropies[row]), marginals=marginals[row.start],
             posterior_mean=means[row], x0_hat=guesses[row], seconds=time.monotonic() - began,
         )  # fmt: skip
 
@@ -91,20 +92,24 @@ def beliefs(e: Belief, model: Model, x0: Tensor, levels: Sequence[int]) -> list[
 
 
 def _candidates(e: Belief, model: Model) -> LineUp:
-    """The model's own line-up, or the pictures that the experiment names."""
-    if model.line_up is None:
-        raise ExperimentError(f"The model {model.name} has no line-up: nothing is known of the pictures it was trained on.")
-    whole = line_ups.line_up(model.line_up)
+    """The model's own line-up, or the pictures that the experiment names; a model without one has no reader for these either."""
     if not e.line_up:
-        return whole
+        if model.line_up is None:
+            raise ExperimentError(f"The model {model.name} has no line-up of its own: collect pictures for a line-up of your own first.")
+        return line_ups.line_up(model.line_up)
     names = tuple(dict.fromkeys(e.line_up.split(",")))
     pictures = torch.cat([picture(name, model) for name in names])
-    return replace(whole, pictures=pictures, names=names, values=whole.reader.read(pictures))
+    if model.line_up is None:
+        return LineUp(model.name, pictures, names, torch.zeros(len(names), 0, dtype=torch.int64), (), None)
+    whole = line_ups.line_up(model.line_up)
+    return replace(whole, pictures=pictures, names=names, values=whole.read(pictures))
 
 
-def _top(line_up: LineUp, p: Tensor, own: int) -> tuple[Candidate, ...]:
+def _top(model: Model, line_up: LineUp, p: Tensor, own: int) -> tuple[Candidate, ...]:
     values, places = p.topk(min(TOP, len(p)))
-    return tuple(Candidate(line_up.names[i], v, i == own, line_up.pictures[i]) for v, i in zip(values.tolist(), places.tolist(), strict=True))
+    pictures = lane.pixels(model, line_up.pictures[places])
+    rows = zip(values.tolist(), places.tolist(), pictures, strict=True)
+    return tuple(Candidate(line_up.names[i], v, i == own, shown) for v, i, shown in rows)
 
 
 def _marginals(line_up: LineUp, p: Tensor, own: int) -> list[dict[str, tuple[tuple[str, float, bool], ...]]]:

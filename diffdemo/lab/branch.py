@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -27,8 +27,8 @@ class Trunk:
 
     Attributes:
         levels: (P,) int64, falling.
-        x: (P, C, H, W), the state at each; x0_hat: (P, C, H, W), the network's one-step estimate there.
-        end: (1, C, H, W), the picture the path itself leads to.
+        x: (P, C, H, W), the state at each; x0_hat: (P, C, H, W), the network's one-step estimate there, in pixels.
+        end: (1, C, H, W), the picture the path itself leads to, in pixels.
     """
 
     levels: Tensor
@@ -43,7 +43,7 @@ class Frames:
 
     Attributes:
         levels: (R, P, F) int64, at which x0_hat was predicted.
-        x, x0_hat: (R, P, F, C, H, W), the state before that call, and its estimate.
+        x, x0_hat: (R, P, F, C, H, W), the state before that call, and its estimate, in pixels.
     """
 
     levels: Tensor
@@ -53,7 +53,7 @@ class Frames:
 
 @dataclass(frozen=True, eq=False)
 class BranchResult:
-    """What a Branch found: P points by F futures.
+    """What a Branch found: P points by F futures. Clean pictures are in pixels; they are compared in model space, before they are decoded.
 
     Attributes:
         experiment: what was run, with the revision of the weights that ran it.
@@ -152,7 +152,9 @@ def _result(
     diversity, line_up = torch.tensor([metrics.unrelated_rmse(some) for some in futures], dtype=torch.float64), judge.line_up
     kept = torch.tensor([line_up.alike(some) for some in futures], dtype=torch.float64) if line_up else None
     chance, attributes = (line_up.alike_by_chance, len(line_up.attributes)) if line_up else (None, 0)
+    trunk = replace(trunk, x0_hat=lane.pixels(model, trunk.x0_hat), end=lane.pixels(model, trunk.end))
+    frames = replace(frames, x0_hat=lane.pixels(model, frames.x0_hat))
     return BranchResult(
-        experiment=e, x0=x0, path=trunk, futures=futures, seeds=seeds, diversity=diversity, unrelated=judge.unrelated, kept=kept, chance=chance,
-        attributes=attributes, frames=frames, calls=calls, seconds=time.monotonic() - began,
+        experiment=e, x0=lane.pixels(model, x0), path=trunk, futures=lane.pixels(model, futures), seeds=seeds, diversity=diversity,
+        unrelated=judge.unrelated, kept=kept, chance=chance, attributes=attributes, frames=frames, calls=calls, seconds=time.monotonic() - began,
     )  # fmt: skip

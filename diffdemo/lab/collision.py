@@ -42,7 +42,7 @@ class Plausibility:
 
 @dataclass(frozen=True, eq=False)
 class CollisionResult:
-    """What a Collision found.
+    """What a Collision found. A, B and the ways back are in pixels, x_n and the noises in model space, where all is judged before it is decoded.
 
     Attributes:
         experiment: what was run, with the revision of the weights that ran it.
@@ -99,10 +99,11 @@ def _collision(e: Collision, model: Model, x0: Tensor, other: Tensor) -> Iterato
     back_a, back_b = (judge.came_back(x) for judge in judges)
     a_nearer = (x - x0).square().mean((1, 2, 3)) <= (x - other).square().mean((1, 2, 3))
     yield CollisionResult(
-        experiment=e, x0=x0, other=other, x_n=x_n, eps_a=eps_a, eps_b=eps_b, log_odds=float(log_odds(eps_a, eps_b)),
-        plausibility=Plausibility.of(eps_b), of_eps_a=Plausibility.of(eps_a), levels=levels, odds=odds(model, x0, other, eps_a, levels),
-        reconstructions=x, seeds=seeds, a=back_a & a_nearer, b=back_b & ~a_nearer, kept_a=judges[0].kept(x), kept_b=judges[1].kept(x),
-        attributes=(judges[0].attributes, judges[1].attributes), seconds=time.monotonic() - began,
+        experiment=e, x0=lane.pixels(model, x0), other=lane.pixels(model, other), x_n=x_n, eps_a=eps_a, eps_b=eps_b,
+        log_odds=float(log_odds(eps_a, eps_b)), plausibility=Plausibility.of(eps_b), of_eps_a=Plausibility.of(eps_a), levels=levels,
+        odds=odds(model, x0, other, eps_a, levels), reconstructions=lane.pixels(model, x), seeds=seeds, a=back_a & a_nearer, b=back_b & ~a_nearer,
+        kept_a=judges[0].kept(x), kept_b=judges[1].kept(x), attributes=(judges[0].attributes, judges[1].attributes),
+        seconds=time.monotonic() - began,
     )  # fmt: skip
 
 

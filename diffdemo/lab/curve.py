@@ -13,7 +13,6 @@ from diffdemo.experiment import Curve
 from diffdemo.lab import lane
 from diffdemo.lab.progress import Progress
 from diffdemo.lab.subject import Judge
-from diffdemo.line_ups import LineUp
 from diffdemo.models import Model
 from diffdemo.noise import noise
 from diffdemo.posterior import bits_known, posterior, speciation
@@ -21,7 +20,7 @@ from diffdemo.posterior import bits_known, posterior, speciation
 
 @dataclass(frozen=True, eq=False)
 class CurveResult:
-    """What a Curve found, L levels by S seeds.
+    """What a Curve found, L levels by S seeds. Clean pictures are in pixels, x_n in model space, where all is judged before it is decoded.
 
     Attributes:
         experiment: what was run, with the revision of the weights that ran it.
@@ -70,22 +69,34 @@ def _result(e: Curve, model: Model, x_n: Tensor, x: Tensor, judge: Judge, began:
     grid = (len(e.levels), len(e.seeds))
     kept, known, bits, p_true, species = judge.kept(x), None, None, None, None
     if line_up := judge.line_up:
-        known, p_true, bits = _knowledge(e, model, x_n, judge.x0, line_up)
+        known, p_true, bits = knowledge(judge, e.picture, model, x_n, torch.tensor(e.levels).repeat_interleave(len(e.seeds)))
+        known, p_true = known.view(grid), p_true.view(grid)
         species = speciation(model.schedule, line_up.variance)
     return CurveResult(
-        experiment=e, x0=judge.x0, x_n=x_n.view(*grid, *model.shape), reconstructions=x.view(*grid, *model.shape),
+        experiment=e, x0=lane.pixels(model, judge.x0), x_n=x_n.view(*grid, *model.shape),
+        reconstructions=lane.pixels(model, x.view(*grid, *model.shape)),
         rmse=metrics.rmse(judge.x0, x).view(grid), unrelated=judge.unrelated, came_back=judge.came_back(x).view(grid),
         kept=None if kept is None else kept.view(grid), chance=line_up.chance(judge.shown) if line_up and judge.shown else None,
         attributes=judge.attributes, bits_known=known, bits=bits, p_true=p_true, speciation=species, seconds=time.monotonic() - began,
     )  # fmt: skip
 
 
-def _knowledge(e: Curve, model: Model, x_n: Tensor, x0: Tensor, line_up: LineUp) -> tuple[Tensor, Tensor, float]:
-    """Bits known and the probability of the picture itself, both (L, S) float64, and the bits there are."""
-    candidates, own = line_up.with_picture(x0, e.picture)
-    p = posterior(model.schedule, x_n, torch.tensor(e.levels).repeat_interleave(len(e.seeds)), candidates.pictures)
-    grid = (len(e.levels), len(e.seeds))
-    return bits_known(p).view(grid), p[:, own].view(grid), float(np.log2(len(candidates)))
+def knowledge(judge: Judge, text: str, model: Model, x_n: Tensor, n: Tensor) -> tuple[Tensor, Tensor, float]:
+    """What an exact observer still knows of a picture with n steps of noise, who has the line-up and the picture itself to choose from.
+
+    Args:
+        judge: of the picture; its model has a line-up.
+        text: how an experiment names the picture.
+        model: whose schedule made the noise.
+        x_n: (B, C, H, W), the picture with noise.
+        n: (B,) int64, 0..T.
+
+    Returns:
+        bits known and the probability of the picture itself, both (B,) float64, and the bits there are.
+    """
+    candidates, own = judge.line_up.with_picture(judge.x0, text)  # type: ignore[union-attr]
+    p = posterior(model.schedule, x_n, n, candidates.pictures)
+    return bits_known(p), p[:, own], float(np.log2(len(candidates)))
 
 
 def crossing(levels: Sequence[int], values: Sequence[float], threshold: float) -> float | None:

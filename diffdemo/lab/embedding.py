@@ -27,10 +27,10 @@ class Code:
 
     Attributes:
         method: "random", "ddim", "fixed-point", "edit-friendly" or "dpm-encoder".
-        x_n: (B, C, H, W), the code.
+        x_n: (B, C, H, W), the code, in model space.
         z: (K, B, C, H, W), the path that is kept with it; None where the code is all there is.
-        reconstructions: (B, C, H, W), what it leads back to.
-        rmse, largest: (B,) round-trip error over all pixels, and in the worst one, on the [-1, 1] scale.
+        reconstructions: (B, C, H, W), what it leads back to, in pixels.
+        rmse, largest: (B,) round-trip error over all values in model space, and in the worst one; pixels are on the [-1, 1] scale.
         came_back: (B,) bool, the original is the nearest to the reconstruction among itself and the line-up.
         calls: network calls of a row, there and back.
         residual: largest pixel change of a last fixed-point iteration; None where nothing is iterated.
@@ -52,7 +52,7 @@ class Code:
 
 @dataclass(frozen=True, eq=False)
 class Swap:
-    """What the codes of two pictures carry.
+    """What the codes of two pictures carry; all pictures in pixels, compared in model space before they are decoded.
 
     Attributes:
         other: (1, C, H, W), picture B. seed: of the noise in its x_n.
@@ -72,7 +72,7 @@ class Swap:
 
 @dataclass(frozen=True, eq=False)
 class EmbeddingResult:
-    """What an Embedding found.
+    """What an Embedding found. Clean pictures are in pixels, codes in model space, where all is judged before it is decoded.
 
     Attributes:
         experiment: what was run, with the revision of the weights that ran it.
@@ -239,10 +239,10 @@ class _Run:
     def _result(self, ways: dict[str, Tensor], swapped: dict[str, Tensor]) -> EmbeddingResult:
         e, judge = self.e, Judge.of(self.e.picture, self.model, self.x0)
         codes = {method: self._code(method, ways[method], judge) for method in e.methods}
-        random, errors = codes.get("random"), {m: self._errors(m, ways[m]) for m in self.inversions}
+        errors = {m: self._errors(m, ways[m]) for m in self.inversions}
         return EmbeddingResult(
-            experiment=e, x0=self.x0, codes=codes, bands=bands(self.model.shape),
-            own=correlation(random.x_n.flatten(1).double(), random.reconstructions.flatten(1).double()) if random else None,
+            experiment=e, x0=lane.pixels(self.model, self.x0), codes=codes, bands=bands(self.model.shape),
+            own=correlation(*(x.flatten(1).double() for x in (self.x_n["random"], ways["random"]))) if "random" in codes else None,
             errors_by_steps=errors, paths={m: path_statistics(self.model.schedule, self.z[m], e.n) for m in self.encoders if len(self.z[m]) > 2},
             swap=self._swap(ways, swapped), seconds=time.monotonic() - self.began,
         )  # fmt: skip
@@ -260,7 +260,7 @@ class _Run:
         up, residual = self.up.get(method, (torch.full((rows,), float(self.calls if method in self.encoders else 0)), None))
         statistics = gaussianity(x_n, self.x0)
         return Code(
-            method=method, x_n=x_n, z=self.z.get(method), reconstructions=back, rmse=metrics.rmse(self.x0, back),
+            method=method, x_n=x_n, z=self.z.get(method), reconstructions=lane.pixels(self.model, back), rmse=metrics.rmse(self.x0, back),
             largest=(back - self.x0).abs().amax((1, 2, 3)), came_back=judge.came_back(back), calls=float(up[:rows].mean()) + self.calls,
             residual=float(residual[:rows].max()) if method == "fixed-point" and residual is not None else None,
             statistics=statistics, gaussian=passes(statistics, self.model.shape),
@@ -270,4 +270,6 @@ class _Run:
         if self.other is None:
             return None
         to_a, to_b = ({m: float(metrics.rmse(target, x)) for m, x in swapped.items()} for target in (self.x0, self.other))
-        return Swap(self.other, self._swap_seed, swapped, to_a, to_b, MIX, ways.get("mix", self.x0[:0]))
+        other, mixtures = (lane.pixels(self.model, x) for x in (self.other, ways.get("mix", self.x0[:0])))
+        replays = {method: lane.pixels(self.model, x) for method, x in swapped.items()}
+        return Swap(other, self._swap_seed, replays, to_a, to_b, MIX, mixtures)

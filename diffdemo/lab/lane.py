@@ -14,7 +14,7 @@ from torch import Tensor
 
 from diffdemo.models import Model
 from diffdemo.sampling import Step, denoise_steps, walk
-from diffdemo.schedule import Steps
+from diffdemo.schedule import Levels, Steps
 
 CHUNK = 64  # rows in one network call at most; fewer for large pictures
 PIXELS = 2**16  # rows times pixels in one network call at most
@@ -41,8 +41,8 @@ class Call:
 
 
 def chunk_size(model: Model) -> int:
-    """Rows in one network call: constant for a model, whatever is asked."""
-    _, height, width = model.shape
+    """Rows in one network call: constant for a model, whatever is asked. Latents count as the pictures that they stand for."""
+    _, height, width = model.picture_shape
     return max(1, min(CHUNK, PIXELS // (height * width)))
 
 
@@ -115,10 +115,21 @@ def estimate(model: Model, x_n: Tensor, n: Tensor) -> Tensor:
     return found
 
 
+def pixels(model: Model, x: Tensor) -> Tensor:
+    """Model space → pictures in pixels, (…, C, H, W), decoded chunk by chunk; the very same tensor where the network works on pictures."""
+    if model.kind == "pixel" or not x.numel():
+        return model.pixels(x)
+    rows, parts = x.reshape(-1, *model.shape), []
+    for some in chunks(model, len(rows)):
+        with _lock:
+            parts.append(model.pixels(rows[some]))
+    return torch.cat(parts).view(*x.shape[:-3], *model.picture_shape)
+
+
 @torch.no_grad()
-def draw(model: Model, x_n: Tensor, n: int, seeds: Sequence[int], steps: int, **options: Any) -> Tensor:
-    """The pictures that `denoise_rows` ends with, (B, C, H, W); all rows from one level."""
+def draw(model: Model, x_n: Tensor, n: Levels, seeds: Sequence[int], steps: int, **options: Any) -> Tensor:
+    """The pictures that `denoise_rows` ends with, (B, C, H, W); all rows from one level n, or each from its own, (B,)."""
     x = x_n.clone()
-    for call in denoise_rows(model, x_n, torch.full((len(x_n),), n), seeds, steps, **options):
+    for call in denoise_rows(model, x_n, model.schedule.levels(n, len(x_n)), seeds, steps, **options):
         x[call.rows] = call.step.x
     return x

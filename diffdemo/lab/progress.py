@@ -12,7 +12,7 @@ class Progress:
     Attributes:
         done, total: network calls made and planned.
         seconds: spent so far.
-        x0: (1, C, H, W), the picture. x_n: (B, C, H, W), its noisy versions.
+        x0: (1, C, H, W), the picture. x_n: (B, C, H, W), its noisy versions. These and x0_hat are in model space: latents are not decoded yet.
         x0_hat: (B, C, H, W), the latest estimate of each reconstruction; x_n where the row has not begun.
     """
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -21,7 +21,10 @@ FRAMES = 8  # states kept along each path, evenly spaced over the calls, the las
 
 @dataclass(frozen=True, eq=False)
 class Path:
-    """States kept along the way down, P of them: levels (P, B) at which x0_hat was predicted, x before that call and x0_hat, both (P, B, C, H, W)."""
+    """States kept along the way down, P of them: levels (P, B) at which x0_hat was predicted, x before that call and x0_hat, both (P, B, C, H, W).
+
+    x is in model space, x0_hat in pixels.
+    """
 
     levels: Tensor
     x: Tensor
@@ -30,7 +33,7 @@ class Path:
 
 @dataclass(frozen=True, eq=False)
 class RoundTripResult:
-    """What a RoundTrip found.
+    """What a RoundTrip found. Clean pictures are in pixels, noisy ones in model space, where everything is judged too, before it is decoded.
 
     Attributes:
         experiment: what was run, with the revision of the weights that ran it.
@@ -74,6 +77,7 @@ def round_trip(e: RoundTrip, model: Model, x0: Tensor) -> Iterator[Progress | Ro
         x[rows], x0_hat[rows] = step.x, step.x0_hat
         yield Progress(call.done, call.total, time.monotonic() - began, x0, x_n, x0_hat.clone())
     judge = Judge.of(e.picture, model, x0)
-    kept, back = judge.kept(x), judge.came_back(x)
+    kept, back, rmse = judge.kept(x), judge.came_back(x), metrics.rmse(x0, x)
+    x0, x, path = lane.pixels(model, x0), lane.pixels(model, x), replace(path, x0_hat=lane.pixels(model, path.x0_hat))
     seconds = time.monotonic() - began
-    yield RoundTripResult(e, x0, x_n, x, metrics.rmse(x0, x), judge.unrelated, back, kept, judge.attributes, path, seconds)
+    yield RoundTripResult(e, x0, x_n, x, rmse, judge.unrelated, back, kept, judge.attributes, path, seconds)

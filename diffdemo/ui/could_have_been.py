@@ -5,11 +5,11 @@ from typing import Any
 
 import gradio as gr
 
-from diffdemo import lab, report
+from diffdemo import service
 from diffdemo.experiment import Belief
 from diffdemo.models import Model
 from diffdemo.ui import belief_view
-from diffdemo.ui.handlers import levels
+from diffdemo.ui.controls import levels
 from diffdemo.ui.tab import Tab
 from diffdemo.ui.widgets import html
 
@@ -59,16 +59,10 @@ class CouldHaveBeen(Tab):
 
     def work(self, e: Belief, model: Model, given: Any) -> Iterator[tuple[Any, Any]]:
         """Yields (sentence, flip-book) once: one batch of network calls serves all levels."""
-        if model.line_up is None:
-            yield (
-                {
-                    "text": f"Nothing is known of the pictures {model.name} was trained on, so nobody can say what else it could have been.",
-                    "note": "",
-                },
-                None,
-            )
+        if model.line_up is None and not e.line_up:
+            what = f"There is no line-up of the pictures {model.name} was trained on, so nobody can say what else it could have been."
+            yield {"text": f"{what} Collect some of your own below, and the question is which of them it was.", "note": ""}, None
             return
-        x0 = lab.picture(e.picture, model, given)
-        frames = lab.beliefs(e, lab.resolve(e, model), x0, tuple(sorted({*levels(model, FRAMES), e.n})))
+        frames = service.beliefs(e, model, given, sorted({*levels(model, FRAMES), e.n}))
         shown = next(frame for frame in frames if frame.experiment.n == e.n)
-        yield {"text": report.sentence(shown), "note": belief_view.note(shown, frames)}, belief_view.flipbook(frames, e.n)
+        yield {**self.words(shown), "note": belief_view.note(shown, frames)}, belief_view.flipbook(frames, e.n)

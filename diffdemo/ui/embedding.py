@@ -5,15 +5,15 @@ from typing import Any
 
 import gradio as gr
 
-from diffdemo import lab, report
+from diffdemo import service
 from diffdemo.experiment import Embedding
 from diffdemo.lab import EmbeddingResult
 from diffdemo.models import Model
 from diffdemo.ui import embed_view, views
-from diffdemo.ui.handlers import AT
+from diffdemo.ui.controls import AT
 from diffdemo.ui.second import Second
 from diffdemo.ui.tab import Tab
-from diffdemo.ui.widgets import RawRadio, slider
+from diffdemo.ui.widgets import RawRadio, choices, slider
 
 HOW = r"""
 **Random noise** is $x_n = \sqrt{\bar\alpha_n}\,x_0 + \sqrt{1-\bar\alpha_n}\,\varepsilon$, as in the first tab. **DDIM inversion** runs the
@@ -57,11 +57,12 @@ class IsAnEmbedding(Tab):
         self.second = second
 
     def controls(self) -> None:
-        """Where the codes are taken, the steps, the warm start."""
+        """Where the codes are taken, the steps, the warm start, which codes."""
         with gr.Row(elem_classes="own"):
             self.at = RawRadio(label="Codes at", choices=list(AT), value=AT[0], elem_id="embed-at", min_width=200)
             self.steps = slider("steps", value=20, minimum=2, maximum=100, elem_id="embed-steps", min_width=200)
             self.warm = slider("warm", step=0.02, maximum=0.5, elem_id="embed-warm", min_width=200)
+        self.methods = choices("methods", elem_id="embed-methods")
 
     def layout(self) -> None:
         """The tab's widgets, and the strip for the second picture."""
@@ -71,19 +72,19 @@ class IsAnEmbedding(Tab):
 
     @property
     def own(self) -> list[Any]:
-        """Where, steps, warm start and picture B."""
-        return [self.at, self.steps, self.warm, self.second.portrait]
+        """Where, steps, warm start, which codes, and picture B."""
+        return [self.at, self.steps, self.warm, self.methods, self.second.portrait]
 
     @property
     def changes(self) -> list[Any]:
-        """Choosing where, letting a slider go."""
-        return [self.at.input, self.steps.release, self.warm.release]
+        """Choosing where or which, letting a slider go."""
+        return [self.at.input, self.methods.input, self.steps.release, self.warm.release]
 
     def work(self, e: Embedding, model: Model, given: Any) -> Iterator[tuple[Any, Any]]:
         """Yields (sentence, None) after every network call and last (sentence, columns)."""
         text = f"Finding {len(e.methods)} kinds of codes with {min(e.n, e.steps)} steps, and going back from each."
-        for item in lab.stream(e, model, given):
+        for item in service.stream(e, model, given):
             if isinstance(item, EmbeddingResult):
-                yield {"text": report.sentence(item), "note": report.note(item)}, embed_view.columns(item)
+                yield self.words(item), embed_view.columns(item)
             else:
                 yield views.running(item, text), gr.skip()

@@ -5,12 +5,13 @@ from typing import Any
 
 import gradio as gr
 
-from diffdemo import lab, report
+from diffdemo import service
 from diffdemo.experiment import Curve
 from diffdemo.lab import CurveResult
 from diffdemo.models import Model
 from diffdemo.ui import curve_view, views
 from diffdemo.ui.tab import Tab
+from diffdemo.ui.widgets import line
 
 HOW = r"""
 Every level and every seed is a row of one batch. **Bits known** is no network's opinion: with 10,001 candidates, all equally likely before,
@@ -40,11 +41,26 @@ class NoReturn(Tab):
     )
     updates = 6
 
+    def controls(self) -> None:
+        """The levels."""
+        with gr.Row(elem_classes="own"):
+            self.levels = line("levels", placeholder="21 of them, evenly spaced", elem_id="curve-levels", min_width=200)
+
+    @property
+    def own(self) -> list[Any]:
+        """The levels."""
+        return [self.levels]
+
+    @property
+    def changes(self) -> list[Any]:
+        """Entering levels."""
+        return [self.levels.submit, self.levels.blur]
+
     def work(self, e: Curve, model: Model, given: Any) -> Iterator[tuple[Any, Any]]:
         """Yields (sentence, chart) after every network call and last the finished ones."""
         text = f"Going back from {len(e.levels)} levels of noise with {len(e.seeds)} seeds each."
-        for item, due in self.paced(lab.stream(e, model, given)):
+        for item, due in self.paced(service.stream(e, model, given)):
             if isinstance(item, CurveResult):
-                yield {"text": report.sentence(item), "note": report.note(item)}, curve_view.chart(item)
+                yield self.words(item), curve_view.chart(item)
             else:
                 yield views.running(item, text), curve_view.partial_chart(item, e) if due else gr.skip()

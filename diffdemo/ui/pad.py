@@ -13,6 +13,7 @@ from diffdemo.ui.widgets import html
 
 # In this order two short palettes share a row. White and black are no palette, but eyes and frames are mixed with them.
 GROUPS = ("skin", "mouth", "hair", "clothing", "eyes", "glasses", "background", "hat", "accessories")
+LARGEST = 64  # pixels a side
 PLAIN = ("#ffffff", "#000000")
 SHIFTS = np.array([16, 8, 0], dtype=np.uint32)  # red, green and blue in 0xrrggbb
 
@@ -44,6 +45,11 @@ def _hex(rgb: np.ndarray) -> str:
     return "#" + bytes(rgb.astype(np.uint8)).hex()
 
 
+def suits(model: Model) -> bool:
+    """Pictures of a model are small enough to be drawn pixel by pixel."""
+    return max(model.picture_shape[1:]) <= LARGEST
+
+
 def pad_value(model: Model, x0: Tensor | None = None) -> dict[str, Any]:
     """What the pad shows for a model: a blank board, or a picture to draw on.
 
@@ -54,11 +60,11 @@ def pad_value(model: Model, x0: Tensor | None = None) -> dict[str, Any]:
     Returns:
         side (W), channels, swatches, and H W pixels row by row: 0..255 for grey, 0xrrggbb for colour.
     """
-    channels, height, width = model.shape
+    channels, height, width = model.picture_shape
     colours = swatches() if channels == 3 else []
     if x0 is None:
         blank = int(_hex(faces.atlas().palettes["background"][0])[1:], 16) if channels == 3 else 0
-        pixels = [blank] * (height * width)
+        pixels = [blank] * (height * width) if suits(model) else []
     else:
         pixels = _codes(images.to_uint8(x0)[0])
     return {"side": width, "channels": channels, "swatches": colours, "pixels": pixels}
@@ -83,7 +89,7 @@ def read_drawing(model: Model, value: Any) -> Tensor:
     Raises:
         PictureError: it is not a drawing, was made for another model, or a pixel is out of bounds.
     """
-    channels, height, width = model.shape
+    channels, height, width = model.picture_shape
     pixels = value.get("pixels") if isinstance(value, dict) else None
     if not isinstance(pixels, list):
         raise PictureError("This is not a drawing; please draw on the pad and press Use this drawing.")

@@ -2,26 +2,34 @@
 
 import os
 from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read by gradio when it is imported
 
 import gradio as gr
+from PIL import Image
+from starlette.middleware import Middleware
 
 from diffdemo import lab
-from diffdemo.models import BUNDLED, load_model
-from diffdemo.ui import endpoints, handlers, views
+from diffdemo.errors import DiffdemoError
+from diffdemo.fields import FIELDS
+from diffdemo.models import load_model
+from diffdemo.ui import controls, endpoints, files, handlers, links, views
+from diffdemo.ui.controls import RAIL
 from diffdemo.ui.could_have_been import CouldHaveBeen
 from diffdemo.ui.embedding import IsAnEmbedding
-from diffdemo.ui.handlers import RAIL, Models
 from diffdemo.ui.no_return import NoReturn
+from diffdemo.ui.others import Others
 from diffdemo.ui.paths_split import PathsSplit
 from diffdemo.ui.rail import QUIET, Rail, default_trip
 from diffdemo.ui.second import Second
+from diffdemo.ui.shelf import Models
 from diffdemo.ui.tab import Tab
 from diffdemo.ui.there_and_back import ThereAndBack
 from diffdemo.ui.two_pictures import TwoPictures
-from diffdemo.ui.widgets import STATIC, RawRadio, told
+from diffdemo.ui.widgets import STATIC, RawRadio, Uploaded, html, told
+from diffdemo.unfurl import Unfurl
 
 TITLE = "diffdemo: what noise does in a diffusion model"
 HEADER = """
@@ -30,6 +38,7 @@ HEADER = """
 <a href="https://discuss.huggingface.co/t/23593">a thread that asked how diffusion works</a>, with a real model, on this machine.</p>
 """
 QUEUE = 24  # runs that may wait
+FILES = {"concurrency_id": "files", "concurrency_limit": 2}
 LANE = {"concurrency_id": "model", "concurrency_limit": 1}
 
 
@@ -44,11 +53,20 @@ def build_demo(name: str = "faces", device: str | None = None) -> gr.Blocks:
         ModelError: the model cannot be loaded.
     """
     first = load_model(name, device)
-    models = Models(first, *(load_model(other, device) for other in BUNDLED if other != first.name))
+    models = Models(first, device)
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, 3600)) as demo:
         Page(models)
-        endpoints.publish(first, LANE)
+        gr.Markdown(footer(), elem_id="footer")
+        endpoints.publish(models, LANE)
     return demo.queue(max_size=QUEUE, default_concurrency_limit=1, api_open=False)
+
+
+def footer() -> str:
+    """Licence, source and credits."""
+    space = os.environ.get("SPACE_ID", "")
+    source = f"[Source](https://huggingface.co/spaces/{space}/tree/main), " if space else ""
+    faces = '"Pixel Art" by [DiceBear](https://www.dicebear.com/styles/pixel-art/), CC0 1.0'
+    return f"{source}Apache-2.0. Faces after {faces}; digits from MNIST, CC BY-SA 3.0."
 
 
 class Page:
@@ -66,31 +84,37 @@ class Page:
         self.tabs: list[Tab] = [first, self.curve, IsAnEmbedding(self.second), pair, self.belief, PathsSplit()]
         with gr.Row(elem_id="top"):
             gr.HTML(HEADER, elem_id="header")
-            names = list(models.by_name)
-            switch = RawRadio(label="Model", choices=names, value=names[0], elem_id="model", min_width=160)
-        self.rail = Rail(models, switch)
+            switch = RawRadio(label="Model", choices=models.names, value=models.first.name, elem_id="model", min_width=160)
+        self.rail, self.others = Rail(models, switch), Others(models)
+        self.others.layout()
         with gr.Row(elem_id="page"):
             with gr.Column(elem_id="rail", scale=0):
                 self.rail.layout(trip)
-            with gr.Column(elem_id="main"), gr.Tabs():
-                places = [self._tab(tab) for tab in self.tabs]
-        self.open = gr.State(0)
+            with gr.Column(elem_id="main"):
+                self.notice = html("notice", '<p class="notice" role="alert"></p>', "rail", links.said(""))
+                with gr.Tabs() as self.strip:
+                    places = [self._tab(number, tab) for number, tab in enumerate(self.tabs)]
+        self.open = gr.State(0)  # the number of the open tab
+        self.pending = gr.State(None)  # an experiment from a link or a file, and its picture: it runs next, whatever the controls say by then
+        self.wanted = gr.State(None)  # an experiment from a link whose model is not loaded yet
+        self.files = html(
+            "files", '<div class="veil">Drop a picture here; one that was saved on this page brings its experiment along.</div>', "files", None
+        )
         self._wire(places)
 
-    def _tab(self, tab: Tab) -> gr.Tab:
-        with gr.Tab(tab.title, render_children=True) as place:
+    def _tab(self, number: int, tab: Tab) -> gr.Tab:
+        with gr.Tab(tab.title, id=number, render_children=True) as place:
             tab.layout()
         return place
 
     def _wire(self, places: list[gr.Tab]) -> None:
-        rail, outputs, collected = self.rail, [widget for tab in self.tabs for widget in tab.outputs], self.belief.collected
+        rail, outputs, collected = self.rail, [*(widget for tab in self.tabs for widget in tab.outputs), self.pending], self.belief.collected
         inputs, sentences = [*rail.inputs, *(widget for tab in self.tabs for widget in tab.own)], [tab.sentence for tab in self.tabs]
         run = {"fn": told(self._run), "inputs": [self.open, *inputs], "outputs": outputs, **QUIET, **LANE}
-        refresh = {**run, "fn": told(self._refresh), "inputs": [self.open, *sentences, *inputs]}
+        refresh = {**run, "fn": told(self._refresh), "inputs": [self.pending, self.open, *sentences, *inputs]}
         runs = [rail.run.click(trigger_mode="always_last", **run), rail.n.release(trigger_mode="always_last", **refresh)]
-        switched = self.second.switched(rail.switch).success(lambda: [], None, collected, queue=False, **QUIET)
         chosen = [
-            *rail.wire([self.curve.shown], switched),
+            *rail.wire([self.curve.shown]),
             *self.second.wire(rail.switch, rail.portrait),
             *(listen(lambda: None, None, None, queue=False, **QUIET) for tab in self.tabs for listen in tab.changes),
             self.belief.add.click(told(handlers.collect), [collected, rail.portrait], collected, queue=False, **QUIET),
@@ -100,14 +124,96 @@ class Page:
         for number, place in enumerate(places):
             opened = place.select(lambda number=number: number, None, self.open, queue=False, **QUIET)
             runs.append(opened.success(**refresh))
+        self._wire_links(refresh, runs)
         rail.stop.click(_stopped, sentences, sentences, cancels=runs, queue=False, **QUIET)
+
+    def _wire_links(self, refresh: dict[str, Any], runs: list[Any]) -> None:
+        """What comes from outside: links and dropped pictures; and what goes out: files."""
+        rail = self.rail
+        shown = [*rail.inputs, *rail.suited, *self.second.strips, *(widget for tab in self.tabs for widget in tab.own)]
+        others = self.others
+        outputs = [*dict.fromkeys(shown), self.strip, self.open, self.pending, self.wanted, self.notice, others.fold, others.name, others.card]
+        gr.context.Context.root_block.load(told(self._arrive), None, outputs, queue=False, **QUIET)
+        uploaded = rail.upload.input(told(self._take), [rail.switch, rail.portrait, rail.upload], outputs, queue=False, **QUIET)
+        dropped = self.files.select(told(self._drop), [rail.switch, rail.portrait], outputs, queue=False, **QUIET)
+        follow = self.notice.select(**{**refresh, "fn": told(self._follow), "inputs": self.pending})
+        switched = rail.switch.input(told(self._switch), [rail.switch, rail.n], outputs, queue=False, **QUIET)
+        loaded = others.wire(rail.switch).success(told(self._moved), [rail.switch, rail.n, self.wanted], outputs, queue=False, **QUIET)
+        runs += [follow, *(event.success(**refresh) for event in (uploaded, dropped, switched, loaded))]
+        for tab in self.tabs:
+            tab.sentence.select(told(files.save, self.models), [tab.sentence, rail.portrait], self.files, **FILES, **QUIET)
+
+    def _arrive(self, request: gr.Request) -> dict[Any, Any]:
+        """What a visitor's link asks for; nothing but one sentence where it is broken."""
+        try:
+            e = links.asked(dict(request.query_params))
+            if e and self.models.missing(e.model):
+                return {self.wanted: e, self.notice: links.said(links.needs(e.model)), **self.others.offer(e.model)}
+            return self._restored(e) if e else {self.notice: links.said("")}
+        except DiffdemoError as error:
+            return {self.notice: links.said(links.broken(error))}
+
+    def _take(self, name: Any, portrait: Any, upload: Uploaded | None) -> dict[Any, Any]:
+        """A visitor's picture, or the experiment that it brings along."""
+        if upload and upload.experiment:
+            return self._restored(upload.experiment, upload.given)
+        if upload is None:
+            return {self.notice: links.said("")}
+        chosen = handlers.choose_upload(self.models, name, upload.picture)
+        return {self.rail.portrait: chosen, self.notice: links.said(links.mistaken(portrait, chosen))}
+
+    def _switch(self, name: Any, n: Any) -> dict[Any, Any]:
+        """Widget → what it shows for a model: its first examples, and nothing collected."""
+        model = self.models[name]
+        level = min(FIELDS["n"].accept(n), model.schedule.T)
+        first = {self.rail.portrait: handlers.choose(model, handlers.examples(model)[0]), self.belief.collected: []}
+        return {**first, **self.rail.suit(model, level), **self.second.suit(model), self.notice: links.said("")}
+
+    def _moved(self, name: Any, n: Any, wanted: Any) -> dict[Any, Any]:
+        """The same after a model was loaded; the link that wanted it is followed."""
+        return self._restored(wanted) if wanted and wanted.model == name else self._switch(name, n)
+
+    def _drop(self, name: Any, portrait: Any, event: gr.EventData) -> dict[Any, Any]:
+        return self._take(name, portrait, files.dropped(event))
+
+    def _restored(self, e: Any, given: Image.Image | None = None) -> dict[Any, Any]:
+        """Widget → what it shows for an experiment, with its tab opened and itself pending.
+
+        Raises:
+            DiffdemoError: it cannot be run here.
+        """
+        model = self.models[e.model]
+        here = given is not None or not e.picture.startswith("sha256:")
+        if here:
+            lab.stream(e, model, given)  # refuses what cannot be run; nothing is computed yet
+        picture = handlers.choose(model, e.picture, given) if here else links.portrait(model, e.picture)
+        stand, number = controls.stand(e, model), self._number(e)
+        return {
+            **self.second.suit(model), **self.rail.restore(e, stand.rail, model, picture), **self.tabs[number].restore(stand.own, model),
+            self.strip: gr.Tabs(selected=number), self.open: number, self.pending: (e, given) if here else None, self.wanted: None,
+            self.notice: links.said(links.remark(e, model, here), run=here),
+        }  # fmt: skip
 
     def _run(self, number: int, *values: Any) -> Iterator[tuple]:
         yield from self._placed(number, self.tabs[number].run(self.models, self._asked(number, values)))
 
-    def _refresh(self, number: int, *values: Any) -> Iterator[tuple]:
+    def _follow(self, pending: Any) -> Iterator[tuple]:
+        """Run what a link or a file brought."""
+        if pending:
+            e, given = pending
+            number = self._number(e)
+            yield from self._placed(number, self.tabs[number].follow(e, self.models[e.model], given))
+
+    def _refresh(self, pending: Any, number: int, *values: Any) -> Iterator[tuple]:
+        """Run the open tab unless it shows what the controls say, or an experiment is about to run that they do not show yet."""
+        if pending:
+            return
         sentences, values = values[: len(self.tabs)], values[len(self.tabs) :]
         yield from self._placed(number, self.tabs[number].arrive(self.models, sentences[number], self._asked(number, values)))
+
+    def _number(self, e: Any) -> int:
+        """The number of an experiment's tab."""
+        return next(number for number, tab in enumerate(self.tabs) if tab.kind is type(e))
 
     def _asked(self, number: int, values: tuple) -> tuple:
         """The raw values that describe one tab's experiment: the rail's and its own."""
@@ -115,15 +221,15 @@ class Page:
         return *values[:RAIL], *values[first : first + len(self.tabs[number].own)]
 
     def _placed(self, number: int, shown: Iterator[tuple]) -> Iterator[tuple]:
-        """What a tab shows, in its place among the outputs of all tabs."""
+        """What a tab shows, in its place among the outputs of all tabs; nothing is pending any more."""
         before, after = [gr.skip()] * 2 * number, [gr.skip()] * 2 * (len(self.tabs) - number - 1)
         for sentence, found in shown:
-            yield (*before, sentence, found, *after)
+            yield (*before, sentence, found, *after, None)
 
 
 def _opening(models: Models, trip: Any) -> tuple[dict, dict]:
     """The finished result the page opens with."""
-    sentence, found = ThereAndBack().finished(lab.run(trip, models.first))
+    *_, (sentence, found) = ThereAndBack().work(trip, models.first, None)
     return {**sentence, "query": trip.to_query()}, found
 
 
@@ -132,6 +238,14 @@ def _stopped(*sentences: Any) -> list[Any]:
     if not any(found):
         gr.Info("Nothing was running.")
     return [new or gr.skip() for new in found]
+
+
+def _has_mcp() -> bool:
+    """Gradio's extra for MCP is installed, in the version that it works with."""
+    try:
+        return version("mcp").startswith("1.")
+    except PackageNotFoundError:
+        return False
 
 
 def launch_options() -> dict[str, Any]:
@@ -147,4 +261,6 @@ def launch_options() -> dict[str, Any]:
         "enable_monitoring": False,
         "footer_links": ["api"],
         "pwa": False,
+        "mcp_server": _has_mcp(),
+        "app_kwargs": {"middleware": [Middleware(Unfurl)]},
     }

@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from diffdemo import lab, report
+from diffdemo import service
 from diffdemo.experiment import Branch
 from diffdemo.lab import BranchResult
 from diffdemo.models import Model
@@ -58,8 +58,8 @@ class PathsSplit(Tab):
     def work(self, e: Branch, model: Model, given: Any) -> Iterator[tuple[Any, Any]]:
         """Yields (sentence, tree) after every network call and last the finished ones."""
         text = f"Going down from n = {model.schedule.T}, and on from {e.points} points with {e.futures} futures each."
-        for item, due in self.paced(lab.stream(e, model, given)):
+        for item, due in self.paced(service.stream(e, model, given)):
             if isinstance(item, BranchResult):
-                yield {"text": report.sentence(item), "note": report.note(item)}, branch_view.tree(item)
+                yield self.words(item), branch_view.tree(item)
             else:
                 yield views.running(item, text), (branch_view.partial_tree(item, e) if due else None) or gr.skip()

@@ -1,14 +1,17 @@
 """The rail at the left: the picture, the dial, the seeds and the settings that serve all tabs."""
 
+from dataclasses import fields
 from typing import Any
 
 import gradio as gr
 
 from diffdemo.experiment import RoundTrip
 from diffdemo.fields import FIELDS
-from diffdemo.ui import handlers, pad, views
-from diffdemo.ui.handlers import Models
-from diffdemo.ui.widgets import RawNumber, Upload, choice, html, slider, told
+from diffdemo.models import Model
+from diffdemo.ui import controls, handlers, links, pad, views
+from diffdemo.ui.controls import Settings
+from diffdemo.ui.shelf import Models
+from diffdemo.ui.widgets import RawNumber, Upload, choice, html, line, slider, told
 
 CLAMP = "(name, n) => [name, Number.isFinite(n) ? Math.min(1000, Math.max(0, Math.round(n))) : 0]"
 QUIET = {"api_visibility": "private", "show_progress": "hidden"}
@@ -31,6 +34,9 @@ class Rail:
         model = self.models.first
         self.portrait = html("portrait", '<div class="portrait"></div>', "rail", handlers.choose(model, trip.picture))
         markup = '<div class="examples" role="group" aria-label="Example pictures"></div>'
+        with gr.Group(visible=model.kind == "text") as self.told:
+            self.prompt = line("prompt", placeholder="what the picture shows, in words", elem_id="prompt")
+            self.guidance = slider("guidance", step=0.5, elem_id="guidance")
         self.examples = html("examples", markup, "rail", handlers.strip(model))
         self.another = gr.Button(handlers.another(model), size="sm", elem_id="another")
         self._own_picture()
@@ -41,15 +47,16 @@ class Rail:
             self.run = gr.Button("Run", variant="primary", elem_id="run", min_width=80)
             self.stop = gr.Button("Stop", variant="stop", elem_id="stop", min_width=80)
         with gr.Row():
-            self.first = RawNumber(label=handlers.FIRST.label, value=trip.seeds[0], precision=0, minimum=0, elem_id="first", min_width=90)
+            self.first = RawNumber(label=controls.FIRST.label, value=trip.seeds[0], precision=0, minimum=0, elem_id="first", min_width=90)
             self.dice = gr.Button("Dice", size="sm", elem_id="dice", min_width=60, scale=0)
-        self.count = slider("seeds", label=handlers.COUNT.label, value=len(trip.seeds), elem_id="count")
+        self.count = slider("seeds", label=controls.COUNT.label, value=len(trip.seeds), elem_id="count")
         with gr.Accordion("Advanced", open=False, elem_id="advanced"):
             self.steps = slider("steps", maximum=MAX_STEPS, value=trip.steps, elem_id="steps")
             self.eta = slider("eta", step=0.05, elem_id="eta")
             self.solver, self.spacing, self.start = choice("solver"), choice("spacing"), choice("start")
-            per_level = handlers.PER_LEVEL
+            per_level = controls.PER_LEVEL
             self.per_level = slider("seeds", label=per_level.label, value=per_level.default, maximum=per_level.maximum, elem_id="per-level")
+            self.listed = line("seeds", label="These seeds instead", placeholder="as 0-15 or 0,3,7", elem_id="listed")
 
     def _own_picture(self) -> None:
         with gr.Accordion("Your own picture", open=False):
@@ -57,21 +64,47 @@ class Rail:
                 label="A file, or paste from the clipboard", sources=["upload", "clipboard"], type="pil", image_mode=None,
                 format="png", height=140, buttons=[], elem_id="upload",
             )  # fmt: skip
-        with gr.Accordion("Draw one", open=False, elem_id="draw"):
+        with gr.Accordion("Draw one", open=False, elem_id="draw", visible=pad.suits(self.models.first)) as self.draw:
             self.pad = pad.pad(pad.pad_value(self.models.first))
 
     @property
+    def suited(self) -> list[Any]:
+        """The widgets that change with the model, beside the portrait."""
+        return [self.examples, self.pad, self.n, self.readouts, self.another, self.told, self.draw]
+
+    @property
+    def by_name(self) -> dict[str, Any]:
+        """The widgets by the name of what they say in `controls.Settings`."""
+        return dict(zip((item.name for item in fields(Settings)), self.inputs, strict=True))
+
+    @property
     def inputs(self) -> list[Any]:
-        """The widgets that describe an experiment, in the order `handlers.experiment` takes them."""
-        settings = [self.steps, self.eta, self.solver, self.spacing, self.start, self.per_level]
+        """The widgets that describe an experiment, in the order `controls.experiment` takes them."""
+        settings = [self.steps, self.eta, self.solver, self.spacing, self.start, self.per_level, self.listed, self.prompt, self.guidance]
         return [self.switch, self.portrait, self.n, self.first, self.count, *settings]
 
-    def wire(self, charts: list[Any], switched: Any) -> list[Any]:
+    def suit(self, model: Model, n: int) -> dict[Any, Any]:
+        """Widget → what it shows for a model, at a dial of n."""
+        return dict(zip(self.suited, handlers.suit(model, n), strict=True))
+
+    def restore(self, e: Any, stand: dict[str, Any], model: Model, picture: dict[str, str]) -> dict[Any, Any]:
+        """Widget → what it shows for an experiment, of those that it determines.
+
+        Args:
+            e: the experiment.
+            stand: the rail's part of `controls.Stand`.
+            model: the one it names.
+            picture: the portrait of its picture.
+        """
+        n = min(stand.get("n", FIELDS["n"].default), model.schedule.T)
+        own = {self.by_name[name]: links.control(self.by_name[name], value, model) for name, value in stand.items() if name != "n"}
+        return {self.switch: e.model, self.portrait: picture, **self.suit(model, n), **own}
+
+    def wire(self, charts: list[Any]) -> list[Any]:
         """Connect the rail's own events; returns those after which the open tab is to be run.
 
         Args:
             charts: components whose `select` names an n.
-            switched: the event after which the tabs' own widgets suit the model that was switched to.
         """
         models = self.models
         reading = {"fn": told(handlers.read_dial, models), "inputs": [self.switch, self.n], "outputs": self.readouts, "queue": False, **QUIET}
@@ -82,13 +115,11 @@ class Rail:
         named = [self.switch]
         sources = [
             (self.examples.select, handlers.choose_example, named), (self.another.click, handlers.choose_random, named),
-            (self.upload.input, handlers.choose_upload, [*named, self.upload]), (self.pad.select, handlers.choose_drawing, named),
+            (self.pad.select, handlers.choose_drawing, named),
         ]  # fmt: skip
         chosen = [event(told(choose, models), inputs, self.portrait, queue=False, **QUIET) for event, choose, inputs in sources]
-        dice = self.dice.click(told(handlers.throw_dice), None, self.first, queue=False, **QUIET)
-        shown = [self.portrait, self.examples, self.pad, self.n, self.readouts, self.another]
-        switch = switched.success(told(handlers.switch_model, models), [self.switch, self.n], shown, queue=False, **QUIET)
-        return [landmark, *chosen, dice, switch]
+        dice = self.dice.click(told(handlers.throw_dice), None, [self.first, self.listed], queue=False, **QUIET)
+        return [landmark, *chosen, dice]
 
 
 def default_trip(models: Models) -> RoundTrip:

@@ -4,9 +4,10 @@ from typing import Any
 
 import gradio as gr
 
+from diffdemo.models import Model
 from diffdemo.ui import handlers
-from diffdemo.ui.handlers import Models
 from diffdemo.ui.rail import QUIET
+from diffdemo.ui.shelf import Models
 from diffdemo.ui.widgets import html, told
 
 STRIP = '<div class="examples" role="group" aria-label="Examples for the second picture"></div>'
@@ -40,10 +41,6 @@ class Second:
         """A strip of examples that sets picture B; there may be several."""
         self.strips.append(html("examples", STRIP, "rail", handlers.strip(self.models.first), elem_id=elem_id))
 
-    def switched(self, switch: Any) -> Any:
-        """Follow the model switch; returns the event after which both are up to date."""
-        return switch.input(told(self._suit), switch, [self.portrait, *self.strips], queue=False, **QUIET)
-
     def wire(self, switch: Any, picture: Any) -> list[Any]:
         """Connect the other events; returns those after which the open tab is to be run.
 
@@ -56,7 +53,6 @@ class Second:
         another = self.another.click(told(handlers.choose_random, self.models), switch, self.portrait, **quiet)
         return [*chosen, another, self.same.click(told(handlers.take), picture, self.portrait, **quiet)]
 
-    def _suit(self, name: Any) -> tuple:
-        """Picture B and the strips of a model."""
-        model = self.models[name]
-        return handlers.second(model), *([handlers.strip(model)] * len(self.strips))
+    def suit(self, model: Model) -> dict[Any, Any]:
+        """Widget → picture B and the strips that suit a model."""
+        return {self.portrait: handlers.second(model), **dict.fromkeys(self.strips, handlers.strip(model))}

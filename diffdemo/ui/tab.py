@@ -1,22 +1,26 @@
 """What all tabs share: a question, the sentence that answers it, the picture that proves it, and how it is computed."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, ClassVar
 
 import gradio as gr
 
+from diffdemo import report
 from diffdemo.experiment import Experiment
 from diffdemo.lab import Progress
 from diffdemo.models import Model
-from diffdemo.ui import views
-from diffdemo.ui.handlers import Models, experiment
+from diffdemo.ui import links, views
+from diffdemo.ui.controls import experiment
+from diffdemo.ui.shelf import Models
 from diffdemo.ui.widgets import html
 
 SENTENCE = (
-    '<p class="text" role="status" aria-live="polite"></p><p class="note"></p>'
+    '<p class="text" role="status" aria-live="polite"></p><p class="note"></p><div class="share"></div>'
     '<div class="bar" role="progressbar" aria-label="Progress" aria-valuemin="0" aria-valuemax="100"><div class="fill"></div></div>'
 )
+LINK = "{link}"  # stands for the link in the words for a forum; the browser knows where the page is
 WAITING = {"text": "Computing …", "note": ""}
 
 
@@ -53,7 +57,7 @@ class Tab:
 
     @property
     def own(self) -> list[Any]:
-        """The widgets whose values belong to this tab's experiment beside the rail's, in the order `handlers.experiment` takes them."""
+        """The widgets whose values belong to this tab's experiment beside the rail's, in the order `controls.experiment` takes them."""
         return []
 
     @property
@@ -74,8 +78,16 @@ class Tab:
         """
         asked, model = experiment(self.kind, models, values), models[values[0]]
         given = views.given_picture(values[1]) if asked.picture.startswith("sha256:") else None  # type: ignore[attr-defined]
+        yield from self.follow(asked, model, given)
+
+    def follow(self, asked: Any, model: Model, given: Any) -> Iterator[tuple[Any, Any]]:
+        """Run an experiment; yields (sentence, body), the last sentence with the query it answers.
+
+        Raises:
+            DiffdemoError: it cannot be run with this model.
+        """
         for sentence, found in self.work(asked, model, given):
-            yield sentence if "total" in sentence else {**sentence, "query": query(asked)}, found
+            yield sentence if "total" in sentence else {**sentence, "query": query(asked), "fresh": True}, found
 
     def arrive(self, models: Models, sentence: Any, values: tuple) -> Iterator[tuple[Any, Any]]:
         """Run only if what the tab shows is not what the rail describes."""
@@ -84,9 +96,20 @@ class Tab:
         else:
             yield from self.run(models, values)
 
+    def restore(self, own: tuple, model: Model) -> dict[Any, Any]:
+        """Widget → what it shows for the own values of an experiment, see `controls.Stand`."""
+        return {widget: links.control(widget, value, model) for widget, value in zip(self.own, own, strict=True)}
+
     def work(self, asked: Any, model: Model, given: Any) -> Iterator[tuple[Any, Any]]:
         """Run an experiment; yields (sentence, body) after every network call, for Stop takes effect at a yield."""
         raise NotImplementedError
+
+    def words(self, result: Any) -> dict[str, Any]:
+        """What the sentence component shows of a finished run: the words, the link, and what can be taken away."""
+        return {
+            "text": report.sentence(result), "note": report.note(result), "link": result.experiment.to_query(),
+            "markdown": report.markdown(result, LINK), "film": report.animated(result.experiment), "space": os.environ.get("SPACE_ID", ""),
+        }  # fmt: skip
 
     def paced(self, items: Iterator[Any]) -> Iterator[tuple[Any, bool]]:
         """Each item with whether its pictures are due to be sent: now and then, and at the end."""

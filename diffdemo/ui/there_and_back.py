@@ -5,11 +5,12 @@ from typing import Any
 
 import gradio as gr
 
-from diffdemo import lab, report
+from diffdemo import images, service
 from diffdemo.experiment import RoundTrip
 from diffdemo.lab import RoundTripResult
 from diffdemo.models import Model
-from diffdemo.ui import round_trip_view, views
+from diffdemo.report.pictures import uris
+from diffdemo.ui import handlers, round_trip_view, views
 from diffdemo.ui.tab import Tab
 
 HOW = r"""
@@ -39,19 +40,18 @@ class ThereAndBack(Tab):
 
     def work(self, trip: RoundTrip, model: Model, given: Any) -> Iterator[tuple[Any, Any]]:
         """Yields (sentence, map) after every network call and last the finished ones."""
-        picture = views.portrait(trip.picture, lab.picture(trip.picture, model, given))
+        picture = handlers.choose(model, trip.picture, given)
         text = f"Adding {trip.n} steps of noise with {len(trip.seeds)} seeds, and going back."
         noises: list[str] = []
-        for item, due in self.paced(lab.stream(trip, model, given)):
+        for item, due in self.paced(service.stream(trip, model, given)):
             if isinstance(item, RoundTripResult):
                 yield self.finished(item)
             elif due:
-                noises = noises or views.uris(item.x_n)
+                noises = noises or uris(item.x_n)
                 yield views.running(item, text), round_trip_view.partial_map(item, trip, noises, picture)
             else:
                 yield views.running(item, text), gr.skip()
 
     def finished(self, result: RoundTripResult) -> tuple[dict, dict]:
         """The sentence and the map of a finished run."""
-        words = {"text": report.sentence(result), "note": report.note(result)}
-        return words, round_trip_view.full_map(result, views.portrait(result.experiment.picture, result.x0))
+        return self.words(result), round_trip_view.full_map(result, views.portrait(result.experiment.picture, images.shown(result.x0)[0]))

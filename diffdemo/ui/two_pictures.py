@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from diffdemo import lab, report
+from diffdemo import service
 from diffdemo.experiment import Collision
 from diffdemo.lab import CollisionResult
 from diffdemo.models import Model
@@ -48,28 +48,29 @@ class TwoPictures(Tab):
         self.second = second
 
     def controls(self) -> None:
-        """Picture B, and the steps of the ways back."""
+        """Picture B, and the sampler of the ways back."""
         self.second.layout()
         with gr.Row(elem_classes="own"):
             self.steps = slider("steps", value=Collision.steps, maximum=200, elem_id="collide-steps", min_width=160)
+            self.eta = slider("eta", value=Collision.eta, step=0.05, elem_id="collide-eta", min_width=160)
 
     @property
     def own(self) -> list[Any]:
-        """Picture B and steps."""
-        return [self.second.portrait, self.steps]
+        """Picture B, steps and eta."""
+        return [self.second.portrait, self.steps, self.eta]
 
     @property
     def changes(self) -> list[Any]:
-        """Letting the slider go."""
-        return [self.steps.release]
+        """Letting a slider go."""
+        return [self.steps.release, self.eta.release]
 
     def work(self, e: Collision, model: Model, given: Any) -> Iterator[tuple[Any, Any]]:
         """Yields (sentence, nothing new) after every network call and last (sentence, equations)."""
         text = f"Going back from the x_n that both pictures share at n = {e.n}."
-        for item in lab.stream(e, model, given):
+        for item in service.stream(e, model, given):
             if isinstance(item, CollisionResult):
                 alpha_bar = float(model.schedule.alpha_bar[e.n])
                 shown = collide_view.equations(item, alpha_bar**0.5, (1 - alpha_bar) ** 0.5, model.schedule.T)
-                yield {"text": report.sentence(item), "note": report.note(item)}, shown
+                yield self.words(item), shown
             else:
                 yield views.running(item, text), gr.skip()

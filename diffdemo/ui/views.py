@@ -4,20 +4,21 @@ import base64
 import binascii
 from typing import Any
 
+import numpy as np
 from PIL import Image
-from torch import Tensor
 
 from diffdemo import digits, faces, images
 from diffdemo.errors import PictureError
 from diffdemo.lab import Progress
 from diffdemo.models import Model
-from diffdemo.report.pictures import uris, words
+from diffdemo.report.pictures import words
 
+NO_PICTURE = {"picture": "", "src": "", "alt": "", "caption": "No second picture."}
 LANDMARKS = ((0, "untouched"), (250, "the thread: it comes back"), (1000, "the thread: another picture"))
 
 
-def portrait(picture: str, x0: Tensor) -> dict[str, str]:
-    """The chosen picture: its text form, (1, C, H, W) as a data URI, and its words."""
+def portrait(picture: str, pixels: np.ndarray) -> dict[str, str]:
+    """The chosen picture: its text form, (H, W, C) uint8 as a data URI, and its words."""
     fresh, kind, number = ", never shown to the model in training", *_parts(picture)
     if kind == "face":
         caption = f"Face {number}{fresh if number < faces.TRAINING_SEED else ''}."
@@ -25,12 +26,17 @@ def portrait(picture: str, x0: Tensor) -> dict[str, str]:
         caption = f"Digit {number} of the MNIST test set, a {digits.line_up()[1][number]}{fresh}."
     else:
         caption = "Your picture as the model sees it."
-    return {"picture": picture, "src": uris(x0, max(x0.shape))[0], "alt": words(picture), "caption": caption}
+    return {"picture": picture, "src": images.data_uri(pixels), "alt": words(picture), "caption": caption}
 
 
 def _parts(picture: str) -> tuple[str, int]:
     kind, _, rest = picture.partition(":")
     return kind, int(rest) if kind in ("face", "digit") else 0
+
+
+def wanted(picture: str) -> dict[str, str]:
+    """The portrait of a picture of which only the hash is known."""
+    return {"picture": picture, "src": "", "alt": "", "caption": "A larger picture, not in the link. Please upload it below."}
 
 
 def given_picture(portrait: Any) -> Image.Image | None:

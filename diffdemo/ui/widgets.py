@@ -5,6 +5,7 @@ field table decides. The HTML components get data only; their scripts in static/
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from inspect import isgeneratorfunction, signature
 from pathlib import Path
@@ -14,8 +15,9 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 from PIL import Image
 
-from diffdemo import images
+from diffdemo import exports, images
 from diffdemo.errors import DiffdemoError, PictureError
+from diffdemo.experiment import Experiment
 from diffdemo.fields import FIELDS
 
 STATIC = Path(__file__).parent / "static"
@@ -74,17 +76,47 @@ class RawRadio(gr.Radio):
     preprocess = _as_sent
 
 
+class RawChoices(gr.CheckboxGroup):
+    """Some of several words, which reach the experiment as they were sent."""
+
+    is_template = True
+    preprocess = _as_sent
+
+
+class RawDropdown(gr.Dropdown):
+    """A choice from a list whose value reaches its handler as it was sent."""
+
+    is_template = True
+    preprocess = _as_sent
+
+
+class RawText(gr.Textbox):
+    """A line of text that reaches the experiment as it was sent."""
+
+    is_template = True
+    preprocess = _as_sent
+
+
 class Upload(gr.Image):
     """A picture from a file or the clipboard; only files that this visitor's browser uploaded are opened."""
 
     is_template = True
 
-    def preprocess(self, payload: Any) -> Image.Image | None:
-        """The picture, checked and flattened (see `images.load_picture`)."""
+    def preprocess(self, payload: Any) -> "Uploaded | None":
+        """The picture, checked and flattened (see `images.load_picture`), and the experiment it may bring along."""
         return None if payload is None else told(uploaded)(getattr(payload, "path", None))
 
 
-def uploaded(path: Any) -> Image.Image:
+@dataclass(frozen=True)
+class Uploaded:
+    """What an uploaded file holds: a picture; where diffdemo saved it, its experiment; and the picture that one is about, if it is not named."""
+
+    picture: Image.Image
+    experiment: Experiment | None = None
+    given: Image.Image | None = None
+
+
+def uploaded(path: Any) -> Uploaded:
     """The picture in an uploaded file.
 
     Raises:
@@ -92,7 +124,16 @@ def uploaded(path: Any) -> Image.Image:
     """
     if not isinstance(path, str) or not Path(path).resolve().is_relative_to(Path(get_upload_folder()).resolve()):
         raise PictureError("Please upload the picture as a file.")
-    return images.load_picture(path)
+    return brought(images.read_file(Path(path)))
+
+
+def brought(data: bytes) -> Uploaded:
+    """What a file holds.
+
+    Raises:
+        DiffdemoError: it is not a picture, or the experiment in it is damaged.
+    """
+    return Uploaded(images.load_picture(data), *(exports.read_experiment(data) or ()))
 
 
 def slider(name: str, step: float = 1, **options: Any) -> RawSlider:
@@ -106,6 +147,18 @@ def choice(name: str, **options: Any) -> RawRadio:
     """A choice among the words of a field."""
     field = FIELDS[name]
     return RawRadio(**{"label": field.label, "choices": list(field.choices), "value": field.default, **options})
+
+
+def choices(name: str, **options: Any) -> RawChoices:
+    """Some of the words of a field."""
+    field = FIELDS[name]
+    return RawChoices(**{"label": field.label, "choices": list(field.choices), "value": list(field.default), **options})
+
+
+def line(name: str, **options: Any) -> RawText:
+    """A field in its written form; empty at first."""
+    field = FIELDS[name]
+    return RawText(**{"label": field.label, "max_lines": 1, "value": "", **options})
 
 
 def html(script: str, template: str, style: str, value: Any, **options: Any) -> gr.HTML:

@@ -1,7 +1,6 @@
 import random
 from types import SimpleNamespace
 
-import gradio as gr
 import pytest
 from PIL import Image
 
@@ -9,14 +8,15 @@ from diffdemo.errors import DiffdemoError
 from diffdemo.experiment import Belief, Branch, Collision, Curve, Embedding, RoundTrip
 from diffdemo.models import load_model
 from diffdemo.ui import handlers, pad, views
-from diffdemo.ui.handlers import Models, experiment
+from diffdemo.ui.controls import RAIL, experiment
+from diffdemo.ui.shelf import Models
 
-VALUES = ("faces", {"picture": "face:17"}, 250, 0, 3, 4, 0, "ddim", "trailing", "picture", 2, [])
+VALUES = ("faces", {"picture": "face:17"}, 250, 0, 3, 4, 0, "ddim", "trailing", "picture", 2, "", "", 1, [])
 
 
 @pytest.fixture(scope="module")
 def models():
-    return Models(load_model("faces", "cpu"), load_model("digits", "cpu"))
+    return Models(load_model("faces", "cpu"), "cpu")
 
 
 def test_the_rail_describes_every_experiment(models):
@@ -26,24 +26,26 @@ def test_the_rail_describes_every_experiment(models):
 
 
 OWN = {
-    Embedding: ("all noise, n = T", 20, 0.1, {"picture": "face:4"}),
-    Collision: ({"picture": "face:4"}, 30),
+    Embedding: ("all noise, n = T", 20, 0.1, ["ddim", "random"], {"picture": "face:4"}),
+    Collision: ({"picture": "face:4"}, 30, 0.5),
     Branch: (5, 3, 40, 2),
 }
 
 
 def test_rail_and_own_widgets_describe_the_experiments_of_the_later_tabs(models):
-    rail = VALUES[:11]
-    assert experiment(Embedding, models, (*rail, *OWN[Embedding])) == Embedding(seeds=(0, 1), steps=20, warm=0.1, other="face:4")
+    rail = VALUES[:RAIL]
+    assert experiment(Embedding, models, (*rail, *OWN[Embedding])) == Embedding(
+        seeds=(0, 1), steps=20, methods=("random", "ddim"), warm=0.1, other="face:4"
+    )
     assert experiment(Embedding, models, (*rail, "the dial's n", *OWN[Embedding][1:])).n == 250
-    assert experiment(Collision, models, (*rail, *OWN[Collision])) == Collision(n=250, steps=30)
+    assert experiment(Collision, models, (*rail, *OWN[Collision])) == Collision(n=250, steps=30, eta=0.5)
     assert experiment(Branch, models, (*rail, *OWN[Branch])) == Branch(points=5, futures=3, steps=40, jump=2)
 
 
 @pytest.mark.parametrize(
     ("kind", "place", "value"),
     [(Embedding, 0, "T"), (Embedding, 0, None), (Embedding, 0, ["x"]), (Embedding, 1, 0), (Embedding, 2, float("nan")),
-     (Embedding, 3, {"picture": 3}),
+     (Embedding, 3, ["magic"]), (Embedding, 3, None), (Embedding, 4, {"picture": 3}), (Collision, 2, "x"),
      (Collision, 0, None), (Collision, 0, {"picture": ""}), (Collision, 0, {"picture": "sha256:" + "0" * 64}), (Collision, 1, 1e309),
      (Branch, 0, 99), (Branch, 1, 1), (Branch, 2, "50; rm"), (Branch, 3, -1)],
 )  # fmt: skip
@@ -51,7 +53,7 @@ def test_hostile_values_of_own_widgets_get_one_sentence(models, kind, place, val
     own = list(OWN[kind])
     own[place] = value
     with pytest.raises(DiffdemoError) as caught:
-        experiment(kind, models, (*VALUES[:11], *own))
+        experiment(kind, models, (*VALUES[:RAIL], *own))
     assert len(str(caught.value)) < 250
 
 
@@ -118,7 +120,9 @@ def test_examples_landmarks_and_dice_are_checked(models):
             handlers.choose_example(models, "faces", SimpleNamespace(index=bad))
     with pytest.raises(DiffdemoError):
         handlers.choose_landmark(SimpleNamespace(index="x"))
-    assert 0 <= handlers.throw_dice() < 10_000
+    seed, listed = handlers.throw_dice()
+    assert 0 <= seed < 10_000
+    assert listed == ""
 
 
 def test_random_pictures_suit_the_model(models, monkeypatch):
@@ -128,21 +132,22 @@ def test_random_pictures_suit_the_model(models, monkeypatch):
 
 
 def test_the_switch_brings_everything_the_other_model_needs(models):
-    portrait, strip, board, dial, readouts, button = handlers.switch_model(models, "digits", 300)
-    assert portrait["picture"] == strip[0]["picture"] == "digit:0"
+    strip, board, dial, readouts, button, told, draw = handlers.suit(models["digits"], 300)
+    assert strip[0]["picture"] == "digit:0"
     assert len(strip) == 8
     assert (board["side"], board["channels"]) == (32, 1)
     assert dial["value"] == 300
     assert readouts["n"] == 300
     assert "digit" in button
-    with pytest.raises(DiffdemoError, match="no such model"):
-        handlers.switch_model(models, "cats", 300)
+    assert (told["visible"], draw["visible"]) == (False, True)
+    for name in ("cats", None, ["faces"], "google/ddpm-cat-256"):
+        with pytest.raises(DiffdemoError, match=r"no such model|not loaded yet"):
+            models[name]
 
 
 def test_uploads_and_drawings_become_pictures(models):
     shown = handlers.choose_upload(models, "digits", Image.new("RGB", (64, 64), "white"))
     assert shown["picture"].startswith("png:")
-    assert handlers.choose_upload(models, "faces", None) == gr.skip()
     drawn = handlers.choose_drawing(models, "digits", SimpleNamespace(value=pad.pad_value(models["digits"])))
     assert drawn["picture"].startswith("png:")
     with pytest.raises(DiffdemoError):

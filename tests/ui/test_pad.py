@@ -12,9 +12,9 @@ from diffdemo import faces, images
 from diffdemo.errors import PictureError
 from diffdemo.ui import launch_options, pad
 
-FACES = SimpleNamespace(name="faces", shape=(3, 16, 16))
-DIGITS = SimpleNamespace(name="digits", shape=(1, 32, 32))
-WIDE = SimpleNamespace(name="wide", shape=(3, 2, 3))
+FACES = SimpleNamespace(name="faces", picture_shape=(3, 16, 16))
+DIGITS = SimpleNamespace(name="digits", picture_shape=(1, 32, 32))
+WIDE = SimpleNamespace(name="wide", picture_shape=(3, 2, 3))
 SKY = 0xB6E3F4
 
 

@@ -13,23 +13,24 @@ from diffdemo.errors import DiffdemoError
 from diffdemo.experiment import Belief, Branch, Collision, Curve, Embedding, RoundTrip
 from diffdemo.models import load_model
 from diffdemo.report.curve import means
+from diffdemo.terms import CODES
 from diffdemo.ui import branch_view, embed_view, handlers, views, widgets
 from diffdemo.ui.could_have_been import CouldHaveBeen
 from diffdemo.ui.embedding import IsAnEmbedding
-from diffdemo.ui.handlers import Models
 from diffdemo.ui.no_return import NoReturn
 from diffdemo.ui.paths_split import PathsSplit
 from diffdemo.ui.second import Second
+from diffdemo.ui.shelf import Models
 from diffdemo.ui.there_and_back import ThereAndBack
 from diffdemo.ui.two_pictures import TwoPictures
 
-VALUES = ("faces", {"picture": "face:17"}, 250, 0, 3, 4, 0, "ddim", "trailing", "picture", 2, [])
+VALUES = ("faces", {"picture": "face:17"}, 250, 0, 3, 4, 0, "ddim", "trailing", "picture", 2, "", "", 1, [])
 DIGITS = ("digits", {"picture": "digit:3"}, *VALUES[2:])
 
 
 @pytest.fixture(scope="module")
 def models():
-    return Models(load_model("faces", "cpu"), load_model("digits", "cpu"))
+    return Models(load_model("faces", "cpu"), "cpu")
 
 
 def test_there_and_back_streams_and_ends_with_the_finished_map(models):
@@ -114,7 +115,7 @@ def test_the_belief_sentence_says_when_another_picture_is_more_likely():
 
 def test_the_embedding_tab_shows_codes_table_charts_and_swap(models):
     tab = IsAnEmbedding(Second(models))
-    *partial, (sentence, found) = tab.run(models, (*VALUES[:11], "all noise, n = T", 5, 0, {"picture": "face:4"}))
+    *partial, (sentence, found) = tab.run(models, (*VALUES[:14], "all noise, n = T", 5, 0, list(CODES), {"picture": "face:4"}))
     assert all(part == gr.skip() for _, part in partial)
     assert [column["method"] for column in found["columns"]] == ["random", "ddim", "fixed-point", "edit-friendly", "dpm-encoder"]
     assert [len(column["rows"]) for column in found["columns"]] == [2, 1, 1, 2, 2]
@@ -142,7 +143,7 @@ def test_a_few_codes_alone_are_shown_too():
 
 def test_the_collision_tab_draws_both_equations(models):
     tab = TwoPictures(Second(models))
-    *partial, (sentence, found) = tab.run(models, (*VALUES[:2], 600, *VALUES[3:11], {"picture": "face:4"}, 3))
+    *partial, (sentence, found) = tab.run(models, (*VALUES[:2], 600, *VALUES[3:14], {"picture": "face:4"}, 3, 1))
     assert len(partial) == 3
     assert (found["signal"], found["spread"]) == ("0.161", "0.987")
     assert [fact["term"] for fact in found["facts"]][-1] == "exact odds A : B"
@@ -164,7 +165,7 @@ def test_the_odds_are_said_in_words(models):
 
 
 def test_the_branch_tab_draws_a_tree(models):
-    *partial, (sentence, found) = PathsSplit().run(models, (*VALUES[:11], 3, 4, 6, 0))
+    *partial, (sentence, found) = PathsSplit().run(models, (*VALUES[:14], 3, 4, 6, 0))
     assert [s["done"] for s, _ in partial] == list(range(1, 13))
     tiles = [part for _, part in partial if part != gr.skip()]
     assert all(len(row["tiles"]) == 4 for part in tiles for row in part["rows"])
@@ -215,7 +216,7 @@ def test_a_model_of_unknown_pictures_has_curves_without_bits_and_no_candidates(f
     model = load_model(str(folders["epsilon"]), device="cpu")
     values = (model.name, *VALUES[1:])
     ((sentence, found),) = CouldHaveBeen().run(Models(model), values)
-    assert "Nothing is known of the pictures" in sentence["text"]
+    assert "There is no line-up of the pictures" in sentence["text"]
     assert found is None
     *_, (sentence, found) = NoReturn().run(Models(model), values)
     assert [line["key"] for line in found["lines"]] == ["rmse"]
@@ -233,7 +234,7 @@ def test_only_uploaded_files_are_opened(tmp_path):
     buffer = io.BytesIO()
     Image.new("RGB", (4, 4), "red").save(buffer, "PNG")
     (inside / "diffdemo-test.png").write_bytes(buffer.getvalue())
-    assert widgets.uploaded(str(inside / "diffdemo-test.png")).getpixel((0, 0)) == (255, 0, 0)
+    assert widgets.uploaded(str(inside / "diffdemo-test.png")).picture.getpixel((0, 0)) == (255, 0, 0)
 
 
 def test_told_keeps_the_signature_and_turns_errors_into_one_sentence(models):

@@ -1,6 +1,51 @@
-// The result in one sentence and, while the network works, how far it is. props.value = {text, note, done, total, left}.
-const text = element.querySelector('.text'), note = element.querySelector('.note');
+// The result in one sentence, how far it is while the network works, and what can be taken away when it is done.
+// props.value = {text, note, done, total} or {text, note, link, markdown, film, space, fresh}; `link` is the query of the experiment.
+const text = element.querySelector('.text'), note = element.querySelector('.note'), share = element.querySelector('.share');
 const bar = element.querySelector('.bar'), fill = element.querySelector('.fill');
+
+const own = () => location.origin + location.pathname;
+const space = value => (/^[\w.-]+\/[\w.-]+$/.test(value.space || '') ? `https://huggingface.co/spaces/${value.space}` : '');
+const address = value => `${space(value) || own()}?${value.link}`;
+
+// The address bar follows the run; in the frame of a Space the page around it is told too.
+const push = value => {
+  const url = new URL(location.href), kept = [...url.searchParams].filter(([name]) => name.startsWith('__') && name !== '__sign');
+  const query = value.link + kept.map(([name, said]) => `&${name}=${encodeURIComponent(said)}`).join('');
+  history.replaceState(history.state, '', `${url.pathname}?${query}${url.hash}`);
+  if (window.parent !== window) window.parent.postMessage({queryString: value.link, hash: ''}, 'https://huggingface.co');
+};
+
+const copy = async (words, button) => {
+  const done = said => { const before = button.dataset.said; button.textContent = said; setTimeout(() => { button.textContent = before; }, 1800); };
+  try { await navigator.clipboard.writeText(words); done('Copied'); return; } catch { /* not allowed here: the older way */ }
+  const area = tag('textarea', 'by-hand', share);
+  area.value = words; area.setAttribute('aria-label', 'Text to copy'); area.select();
+  if (document.execCommand('copy')) { area.remove(); done('Copied'); } else button.textContent = 'Copy the text below';
+};
+
+const button = (parent, words, act) => {
+  const made = tag('button', '', parent, words);
+  made.type = 'button'; made.dataset.said = words;
+  made.addEventListener('click', () => act(made));
+};
+
+const FILES = [['sheet', 'Contact sheet, PNG'], ['webp', 'Film, WebP'], ['gif', 'Film, GIF'], ['csv', 'Table, CSV'], ['json', 'All numbers, JSON'], ['zip', 'Everything, ZIP']];
+const drawShare = value => {
+  share.replaceChildren();
+  if (typeof value.link !== 'string') return;
+  button(share, 'Copy link', made => copy(address(value), made));
+  if (space(value)) button(share, 'Copy link with preview', made => copy(`${own()}?${value.link}`, made));
+  button(share, 'Copy for the forum', made => copy(String(value.markdown || '').replaceAll('{link}', address(value)), made));
+  const save = tag('details', 'save', share);
+  tag('summary', '', save, 'Save');
+  const list = tag('div', 'files', save), label = tag('label', '', list), box = tag('input', '', label);
+  box.type = 'checkbox'; box.checked = true;
+  tag('span', '', label, 'PNGs carry the experiment as text: drop one on this page and it comes back');
+  FILES.filter(([kind]) => value.film || !['webp', 'gif'].includes(kind)).forEach(([kind, words]) =>
+    button(list, words, () => trigger('select', {index: kind, value: box.checked})));
+};
+
+let shared;
 const draw = () => {
   const value = props.value || {}, total = Number(value.total) || 0, done = Number(value.done) || 0;
   text.textContent = String(value.text || '');
@@ -8,6 +53,16 @@ const draw = () => {
   bar.classList.toggle('busy', total > 0);
   bar.setAttribute('aria-valuenow', total ? Math.round(100 * done / total) : 0);
   fill.style.width = total ? `${100 * done / total}%` : '0';
+  if (shared !== value.link) { shared = value.link; drawShare(value); }
+  if (value.fresh && value.link) push(value);
 };
 watch('value', draw);
 draw();
+
+// Coming back to a tab whose result still stands puts its link into the address bar again.
+let seen = true;
+new ResizeObserver(() => {
+  const now = element.offsetParent !== null, value = props.value || {};
+  if (now && !seen && value.link) push(value);
+  seen = now;
+}).observe(element);

@@ -1,0 +1,126 @@
+"""What a page that many visitors share needs around the lab: results kept for a while, and a GPU borrowed for the work where a Space lends one."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+from PIL import Image
+from torch import Tensor
+
+from diffdemo import lab
+from diffdemo.experiment import Belief, Experiment
+from diffdemo.lab import BeliefResult, Progress
+from diffdemo.models import BUNDLED, Model
+
+try:  # on a ZeroGPU Space; elsewhere the package is not there, or hands the function back as it is
+    from spaces import GPU
+except ImportError:
+
+    def GPU(function: Callable | None = None, **_: Any) -> Callable:
+        """Nothing to borrow: the function itself."""
+        return function if function else lambda later: later
+
+
+MAX_BYTES = 200_000_000  # of all results kept
+_at_hand: dict[str, Model] = {}  # what a borrowed process finds by name, for a network is not sent to it
+
+
+class Results:
+    """The latest results, so that a download, a link or a visitor who asks the same again does not compute it again.
+
+    Args:
+        limit: bytes of all tensors kept; the least recently used goes first, and what is larger alone is not kept.
+    """
+
+    def __init__(self, limit: int = MAX_BYTES):
+        self.limit, self._kept, self._lock = limit, OrderedDict(), threading.Lock()
+
+    def get(self, key: Any) -> Any:
+        """The result kept under a key, or None."""
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+            return self._kept.get(key, (None, 0))[0]
+
+    def put(self, key: Any, result: Any) -> None:
+        """Keep a result."""
+        size = weight(result)
+        if size > self.limit:
+            return
+        with self._lock:
+            self._kept[key] = (result, size)
+            while sum(size for _, size in self._kept.values()) > self.limit:
+                self._kept.popitem(last=False)
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+
+def weight(value: Any) -> int:
+    """Bytes of all tensors in a result."""
+    if isinstance(value, Tensor):
+        return value.element_size() * value.nelement()
+    if is_dataclass(value) and not isinstance(value, type):
+        return sum(weight(getattr(value, item.name)) for item in fields(value))
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, tuple | list) else ()
+    return sum(weight(part) for part in parts)
+
+
+results = Results()
+
+
+def _key(experiment: Experiment, model: Model) -> tuple:
+    return replace(experiment, revision=model.revision), model.device, model.dtype  # type: ignore[type-var]
+
+
+def known(experiment: Experiment, kept: Results = results) -> Any:
+    """The result of an experiment with a bundled model, if it is still kept; None otherwise."""
+    return kept.get(_key(experiment, lab.resolve(experiment, None))) if experiment.model in BUNDLED else None  # type: ignore[attr-defined]
+
+
+def stream(experiment: Experiment, model: Model | None = None, given: Image.Image | None = None, kept: Results = results) -> Iterator[Any]:
+    """`lab.stream` for many: a result that is still kept is yielded at once.
+
+    Args:
+        experiment: what to run.
+        model: as in `lab.stream`.
+        given: as in `lab.stream`; whoever names a picture by its hash must have it, kept result or not.
+        kept: where results are kept.
+
+    Raises:
+        DiffdemoError: as in `lab.stream`.
+    """
+    model = lab.resolve(experiment, model)
+    lab.original(experiment.picture, model, given)  # type: ignore[attr-defined]
+    key = _key(experiment, model)
+    if (found := kept.get(key)) is not None:
+        yield found
+        return
+    _at_hand[model.name] = model
+    for item in _work(experiment, given):
+        if not isinstance(item, Progress):
+            kept.put(key, item)
+        yield item
+
+
+def beliefs(experiment: Belief, model: Model, given: Image.Image | None, levels: Sequence[int]) -> list[BeliefResult]:
+    """`lab.beliefs` at several levels of n, on the GPU where one is lent.
+
+    Raises:
+        DiffdemoError: as in `lab.beliefs`.
+    """
+    _at_hand[model.name] = model
+    return _beliefs(experiment, given, tuple(levels))
+
+
+@GPU
+def _work(experiment: Experiment, given: Image.Image | None) -> Iterator[Any]:
+    yield from lab.stream(experiment, _at_hand[experiment.model], given)  # type: ignore[attr-defined]
+
+
+@GPU
+def _beliefs(experiment: Belief, given: Image.Image | None, levels: tuple[int, ...]) -> list[BeliefResult]:
+    model = lab.resolve(experiment, _at_hand[experiment.model])
+    return lab.beliefs(experiment, model, lab.picture(experiment.picture, model, given), levels)

@@ -1,0 +1,62 @@
+"""Files in and out: what a visitor drops on the page, and a finished run as a file, made on request from its experiment."""
+
+import base64
+import binascii
+from typing import Any
+
+import gradio as gr
+
+from diffdemo import exports, images, service
+from diffdemo.errors import ExperimentError, PictureError
+from diffdemo.experiment import experiment_from_query
+from diffdemo.ui import views
+from diffdemo.ui.shelf import Models
+from diffdemo.ui.widgets import Uploaded, brought
+
+MIME = {"sheet": "image/png", "gif": "image/gif", "webp": "image/webp", "json": "application/json", "csv": "text/csv", "zip": "application/zip"}
+MAX_BYTES = 20_000_000  # of a file that is handed to the browser
+
+
+def dropped(event: gr.EventData) -> Uploaded:
+    """What a file holds that was dropped on the page, from its content in base64.
+
+    Raises:
+        DiffdemoError: it is too large, or not a picture.
+    """
+    text = getattr(event, "value", None)
+    if not isinstance(text, str) or len(text) > images.MAX_BYTES * 4 // 3 + 4:
+        raise PictureError(f"Please drop a picture of at most {images.MAX_BYTES // 1_000_000} MB.")
+    try:
+        return brought(base64.b64decode(text, validate=True))
+    except binascii.Error as error:
+        raise PictureError("The picture did not arrive whole; please drop it again.") from error
+
+
+def save(models: Models, sentence: Any, portrait: Any, event: gr.EventData) -> dict[str, Any]:
+    """A file for the browser to keep: its name, its kind and its content in base64.
+
+    Args:
+        models: the models at hand.
+        sentence: the value of the sentence, whose `link` is the experiment.
+        portrait: that of the picture, which a link may name by its hash only.
+        event: `index` is one of `exports.EXPORTS`, `value` whether a PNG carries the experiment.
+
+    Raises:
+        DiffdemoError: the browser asked for something else, or there is nothing to save yet.
+    """
+    kind, remember = getattr(event, "index", None), getattr(event, "value", None)
+    if kind not in exports.EXPORTS:
+        raise ExperimentError(f"A run is saved as one of {', '.join(exports.EXPORTS)}.")
+    link = sentence.get("link") if isinstance(sentence, dict) else None
+    if not isinstance(link, str):
+        raise ExperimentError("There is no finished run to save yet; please press Run.")
+    e = experiment_from_query(link)
+    model = models[e.model]  # type: ignore[attr-defined]
+    *_, result = service.stream(e, model, views.given_picture(portrait))
+    data = exports.export(result, kind, model.schedule, remember is not False, link)
+    if len(data) > MAX_BYTES:
+        raise ExperimentError(
+            f"This file has {len(data) // 1_000_000} MB; at most {MAX_BYTES // 1_000_000} are handed out here. Fewer seeds make it smaller."
+        )
+    name = f"diffdemo-{e.kind}{exports.suffix(kind)}"
+    return {"name": name, "mime": MIME[kind], "data": base64.b64encode(data).decode()}

@@ -1,0 +1,85 @@
+"""Links into the page: what an address asks for, and what the page's controls show of it."""
+
+import re
+import secrets
+from typing import Any
+from urllib.parse import urlencode
+
+import gradio as gr
+
+from diffdemo.errors import DiffdemoError
+from diffdemo.experiment import Experiment, experiment_from_query
+from diffdemo.models import Model
+from diffdemo.ui import handlers, views
+
+FOREIGN = re.compile(r"__|utm_|fbclid$|gclid$|ref$|logs$|deep_link$")  # names in an address that others put there
+
+
+def asked(parameters: dict[str, str]) -> Experiment | None:
+    """The experiment that an address asks for; None where it asks for none.
+
+    Args:
+        parameters: of the address, as the browser sent them.
+
+    Raises:
+        ExperimentError: it asks for something, but not for an experiment.
+    """
+    own = {name: value for name, value in parameters.items() if not FOREIGN.match(name)}
+    return experiment_from_query(urlencode(own)) if "v" in own or "kind" in own else None
+
+
+def control(widget: Any, value: Any, model: Model) -> Any:
+    """How a control shows a value: sliders stretch for it, portraits show the picture that an experiment names.
+
+    Args:
+        widget: the control.
+        value: as in `controls.Stand`.
+        model: the model that is shown.
+    """
+    if isinstance(widget, gr.Slider):
+        return gr.update(value=value, minimum=min(widget.minimum, value), maximum=max(widget.maximum, value))
+    if isinstance(widget, gr.HTML):
+        return [handlers.choose(model, name) for name in value] if isinstance(value, list) else portrait(model, value)
+    return value
+
+
+def portrait(model: Model, picture: str) -> dict[str, str]:
+    """The portrait of a picture in a link: none, wanted where the link holds only its hash, else the picture."""
+    if not picture:
+        return views.NO_PICTURE
+    return views.wanted(picture) if picture.startswith("sha256:") else handlers.choose(model, picture)
+
+
+def remark(e: Any, model: Model, here: bool) -> str:
+    """What to say of a link beside running it: other weights, or that its picture is not here."""
+    said = []
+    if e.revision and e.revision != model.revision:
+        said.append(f"This link was made with the weights {e.revision} of {e.model}; here they are {model.revision}, so pictures may differ.")
+    if not here:
+        said.append("This link names a picture that is too large to travel in it; upload that picture at the left and it runs.")
+    return " ".join(said)
+
+
+def needs(name: str) -> str:
+    """What to say of a link whose model is not loaded."""
+    return f"This link uses the model {name}, which is not loaded here yet. Press Load and use above if you want to, and it runs."
+
+
+def mistaken(before: Any, after: dict[str, str]) -> str:
+    """What to say of a picture that was uploaded where a link wants one, from the portraits before and after."""
+    wanted = isinstance(before, dict) and str(before.get("picture")).startswith("sha256:") and not before.get("src")
+    return (
+        "This is another picture than the link names; what follows is about the one uploaded."
+        if wanted and before["picture"] != after["picture"]
+        else ""
+    )
+
+
+def said(text: str, run: bool = False) -> dict[str, Any]:
+    """The notice above the tabs, and whether the open tab is to be run now."""
+    return {"text": text, "run": secrets.token_hex(4) if run else ""}
+
+
+def broken(error: DiffdemoError) -> str:
+    """What to say of a link that cannot be followed."""
+    return f"{error} The page shows its first example instead."

@@ -1,0 +1,127 @@
+"""Link previews: whoever posts a link into a thread or a chat sees which experiment it is, with its numbers and a picture.
+
+Unfurlers run no script and read the head of the page that is served, where Gradio writes its own name and banner; a small ASGI
+middleware writes the link's instead, and serves the picture under /card.png with the same query.
+"""
+
+import html
+import re
+from collections.abc import Awaitable, Callable
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote
+
+from anyio import to_thread
+
+from diffdemo import cards
+from diffdemo.errors import DiffdemoError
+from diffdemo.experiment import MAX_QUERY, Experiment, RoundTrip, experiment_from_query
+
+PICTURE = "/card.png"
+_FOREIGN = re.compile(rb'\s*<meta\s+(?:property="og:|name="twitter:)[^>]*>')
+_SCRIPT = b"window.gradio_config"
+_KEPT = 64  # pictures held in memory at most
+
+Message = dict[str, Any]
+Send = Callable[[Message], Awaitable[None]]
+
+
+class Unfurl:
+    """The middleware: acts on GET / and GET /card.png, hands everything else on untouched.
+
+    Args:
+        app: the application it wraps.
+    """
+
+    def __init__(self, app: Callable[..., Awaitable[None]]):
+        self.app = app
+
+    async def __call__(self, scope: Message, receive: Callable[..., Any], send: Send) -> None:
+        """Serve one request."""
+        asked = scope["type"] == "http" and scope["method"] in ("GET", "HEAD")
+        query = scope.get("query_string", b"")[: MAX_QUERY + 1].decode("latin-1")
+        if asked and scope["path"] == PICTURE:
+            await _answer(send, await to_thread.run_sync(picture, query), b"image/png")
+        elif asked and scope["path"] == "/":
+            await self.app(scope, receive, _Rewriter(send, lambda page: rewrite(page, query, _origin(scope))))
+        else:
+            await self.app(scope, receive, send)
+
+
+class _Rewriter:
+    """Holds a response back until it is whole, and rewrites it if it is a page."""
+
+    def __init__(self, send: Send, change: Callable[[bytes], bytes]):
+        self.send, self.change, self.start, self.body = send, change, {}, b""
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.start = message
+            return
+        self.body += message.get("body", b"")
+        if message.get("more_body"):
+            return
+        headers = dict(self.start["headers"])
+        if headers.get(b"content-type", b"").startswith(b"text/html") and b"content-encoding" not in headers:
+            self.body = self.change(self.body)
+            headers[b"content-length"] = str(len(self.body)).encode()
+        await self.send({**self.start, "headers": list(headers.items())})
+        await self.send({**message, "body": self.body})
+
+
+async def _answer(send: Send, body: bytes, kind: bytes) -> None:
+    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode()), (b"cache-control", b"public, max-age=86400")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _origin(scope: Message) -> str:
+    """Where the visitor sees the page, behind a proxy or not."""
+    headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+    scheme = headers.get(b"x-forwarded-proto", scope.get("scheme", "http")).split(",")[0].strip()
+    return f"{scheme if scheme in ('http', 'https') else 'https'}://{headers.get(b'host', 'localhost')}"
+
+
+def experiment(query: str) -> Experiment:
+    """The experiment of a link; the one that the page opens with where there is none or it is broken."""
+    try:
+        return experiment_from_query(query) if "v=" in query else RoundTrip()
+    except DiffdemoError:
+        return RoundTrip()
+
+
+def rewrite(page: bytes, query: str, origin: str) -> bytes:
+    """The served page with the link's preview in its head.
+
+    Args:
+        page: as Gradio serves it.
+        query: of the link; anything.
+        origin: scheme and host of the page.
+    """
+    cut = page.find(_SCRIPT) if _SCRIPT in page else len(page)
+    head, rest = _FOREIGN.sub(b"", page[:cut]), page[cut:]
+    return re.sub(rb"<head>", b"<head>" + tags(query, origin).encode(), head, count=1) + rest
+
+
+def tags(query: str, origin: str) -> str:
+    """The Open Graph tags of a link."""
+    e = experiment(query)
+    same = e.to_query() if "v=" in query else ""
+    title, said = cards.title(e), cards.description(e)
+    here = f"{origin}/{'?' if same else ''}{same}"
+    picture_at = f"{origin}{PICTURE}{'?' if same else ''}{quote(same, safe='=&:,/-_.')}"
+    properties = {
+        "og:type": "website", "og:site_name": "diffdemo", "og:title": title, "og:description": said, "og:url": here,
+        "og:image": picture_at, "og:image:width": str(cards.WIDTH), "og:image:height": str(cards.HEIGHT), "og:image:alt": cards.alt(e),
+    }  # fmt: skip
+    written = [f'<meta property="{name}" content="{html.escape(value, quote=True)}">' for name, value in properties.items()]
+    return "".join([*written, '<meta name="twitter:card" content="summary_large_image">'])
+
+
+@lru_cache(maxsize=_KEPT)
+def picture(query: str) -> bytes:
+    """The picture of a link's preview as a PNG file; that of the first example where it is broken or cannot be drawn."""
+    try:
+        return cards.draw(experiment(query))
+    except DiffdemoError:
+        return cards.draw(RoundTrip())
