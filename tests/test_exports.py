@@ -101,6 +101,16 @@ def test_a_picture_that_has_only_a_hash_travels_in_the_png(tmp_path):
     assert exports.read_experiment(exports.export(result, "sheet", remember=False)) is None
 
 
+def test_a_picture_that_the_result_only_has_decoded_is_taken_as_it_was_given(runs):
+    result, _ = runs["collide"]
+    hashed = replace(result, experiment=replace(result.experiment, picture="sha256:" + "0" * 64, prompt="ein Mädchen"))
+    assert exports.read_experiment(exports.export(hashed, "sheet")) == (hashed.experiment, None)
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (8, 8, 3), dtype=np.uint8))
+    e, held = exports.read_experiment(exports.export(hashed, "sheet", given=picture))
+    assert e == hashed.experiment
+    assert np.array_equal(np.asarray(held), np.asarray(picture))
+
+
 def test_films_find_the_schedule_of_bundled_models_only(runs):
     result, model = runs["round-trip"]
     assert exports.export(result, "webp") == exports.export(result, "webp", model.schedule)
