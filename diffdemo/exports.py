@@ -29,6 +29,7 @@ from diffdemo.schedule import Schedule
 SUFFIXES = {"sheet": ".png", "gif": ".gif", "webp": ".webp", "json": ".json", "csv": ".csv", "zip": ".zip"}
 EXPORTS = tuple(SUFFIXES)
 QUERY, PICTURE = "diffdemo", "diffdemo-picture"  # the texts inside a PNG
+TILE = 512  # pixels a side of a single picture, or less: whole multiples of its own
 FRAME, LAST = 400, 2000  # milliseconds
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the time of every file in a ZIP
 
@@ -113,15 +114,31 @@ def save(data: bytes, path: Path) -> None:
         part.unlink(missing_ok=True)
 
 
+def tile(result: Any, name: str, remember: bool = True, given: Image.Image | None = None) -> bytes:
+    """One picture of a result as a PNG file, enlarged to TILE pixels if it is smaller; `name` is that of a tile of `report.tiles`.
+
+    Raises:
+        DiffdemoError: the result has no such picture.
+    """
+    found = [one for row in report.tiles(result) for one in row.tiles if one.name == name]
+    if not found:
+        raise DiffdemoError("This run has no picture of that name.")
+    return _png(result, sheets.scaled(found[0].picture, max(TILE, *found[0].picture.shape[:2])), remember, given)
+
+
 def _sheet(result: Any, remember: bool, given: Image.Image | None) -> bytes:
     title, foot = report.told(result, "the picture"), f"diffdemo: {report.settings(result.experiment)}."
-    page, info = sheets.sheet(spelled(title), report.tiles(result), spelled(foot)), PngInfo()
+    return _png(result, Image.fromarray(sheets.sheet(spelled(title), report.tiles(result), spelled(foot))), remember, given)
+
+
+def _png(result: Any, page: Image.Image, remember: bool, given: Image.Image | None) -> bytes:
+    info = PngInfo()
     if remember:
         info.add_text(QUERY, result.experiment.to_query())
         if (pixels := _hashed(result, given)) is not None:
             info.add_text(PICTURE, base64.b64encode(images.png_bytes(pixels)).decode())
     buffer = io.BytesIO()
-    Image.fromarray(page).save(buffer, "PNG", pnginfo=info)
+    page.save(buffer, "PNG", pnginfo=info)
     return buffer.getvalue()
 
 

@@ -9,6 +9,7 @@ import gradio as gr
 from diffdemo import exports, images, service
 from diffdemo.errors import ExperimentError, PictureError
 from diffdemo.experiment import experiment_from_query
+from diffdemo.models import Model
 from diffdemo.ui import views
 from diffdemo.ui.shelf import Models
 from diffdemo.ui.widgets import Uploaded, brought
@@ -47,16 +48,33 @@ def save(models: Models, sentence: Any, portrait: Any, event: gr.EventData) -> d
     kind, remember = getattr(event, "index", None), getattr(event, "value", None)
     if kind not in exports.EXPORTS:
         raise ExperimentError(f"A run is saved as one of {', '.join(exports.EXPORTS)}.")
+    result, model = _finished(models, sentence, portrait)
+    data = exports.export(result, kind, model.schedule, remember is not False)
+    return _handed(f"{result.experiment.kind}{exports.suffix(kind)}", MIME[kind], data)
+
+
+def save_tile(models: Models, sentence: Any, portrait: Any, event: gr.EventData) -> dict[str, Any]:
+    """One picture of a run, for the browser to keep; `event.index` is its name. Other arguments and errors as in `save`."""
+    result, _ = _finished(models, sentence, portrait)
+    name = getattr(event, "index", None)
+    return _handed(f"{name}.png", MIME["sheet"], exports.tile(result, name))
+
+
+def _finished(models: Models, sentence: Any, portrait: Any) -> tuple[Any, Model]:
+    """The result that a sentence stands for, kept or computed again, and its model."""
     link = sentence.get("link") if isinstance(sentence, dict) else None
     if not isinstance(link, str):
         raise ExperimentError("There is no finished run to save yet; please press Run.")
     e = experiment_from_query(link)
     model = models[e.model]  # type: ignore[attr-defined]
     *_, result = service.stream(e, model, views.given_picture(portrait))
-    data = exports.export(result, kind, model.schedule, remember is not False, link)
+    return result, model
+
+
+def _handed(name: str, mime: str, data: bytes) -> dict[str, Any]:
+    """What the page's script makes a file of."""
     if len(data) > MAX_BYTES:
         raise ExperimentError(
             f"This file has {len(data) // 1_000_000} MB; at most {MAX_BYTES // 1_000_000} are handed out here. Fewer seeds make it smaller."
         )
-    name = f"diffdemo-{e.kind}{exports.suffix(kind)}"
-    return {"name": name, "mime": MIME[kind], "data": base64.b64encode(data).decode()}
+    return {"name": f"diffdemo-{name}", "mime": mime, "data": base64.b64encode(data).decode()}

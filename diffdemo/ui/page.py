@@ -140,6 +140,8 @@ class Page:
         switched = rail.switch.input(told(self._switch), [rail.switch, rail.n], outputs, queue=False, **QUIET)
         loaded = others.wire(rail.switch).success(told(self._moved), [rail.switch, rail.n, self.wanted], outputs, queue=False, **QUIET)
         runs += [follow, *(event.success(**refresh) for event in (uploaded, dropped, switched, loaded))]
+        first = self.tabs[0]
+        first.shown.select(told(files.save_tile, self.models), [first.sentence, rail.portrait], self.files, **FILES, **QUIET)
         for tab in self.tabs:
             tab.sentence.select(told(files.save, self.models), [tab.sentence, rail.portrait], self.files, **FILES, **QUIET)
 

@@ -1,5 +1,6 @@
 """What the tab "There and back" shows of its experiment, as plain data."""
 
+from dataclasses import replace
 from typing import Any
 
 from diffdemo.experiment import RoundTrip
@@ -41,6 +42,7 @@ def _item(result: RoundTripResult, row: int, noise: str, reconstruction: str) ->
         "label": f"{'✓' if back else '≠'} {kept}".strip(),
         "noise_alt": _noise_alt(seed, e), "reconstruction_alt": f"seed {seed}, reconstruction, {words}, {verdict}",
         "summary": f"{verdict.capitalize()}: {words}.", "path": _frames(result.path, row),
+        "query": replace(e, seeds=(seed,)).to_query(),
     }  # fmt: skip
 
 

@@ -98,6 +98,13 @@ const drawDetail = () => {
   if (!item || !Array.isArray(item.path) || !value.picture) return;
   tag('h3', '', detail, `Seed ${item.seed}, there and back`);
   tag('p', 'line ' + outcome(item), detail, item.summary);
+  const acts = tag('p', 'acts', detail), alone = tag('a', '', acts, `Open seed ${item.seed} alone`);
+  alone.href = `?${item.query}`;
+  [['n', 'Save x_n'], ['reconstruction', 'Save the reconstruction']].forEach(([which, words]) => {
+    const made = tag('button', '', acts, words);
+    made.type = 'button';
+    made.addEventListener('click', () => trigger('select', {index: `seed-${item.seed}-${which === 'n' ? 'x_n' : which}`, value: true}));
+  });
   const states = tag('div', 'strip', detail), guesses = tag('div', 'strip', detail);
   states.setAttribute('aria-label', 'The state on its way'); guesses.setAttribute('aria-label', 'The estimate on its way');
   states.style.setProperty('--count', item.path.length + 2); guesses.style.setProperty('--count', item.path.length + 2);
