@@ -6,6 +6,7 @@ The same result gives the same bytes, so times are left out.
 import base64
 import binascii
 import csv
+import hashlib
 import io
 import json
 import math
@@ -22,6 +23,7 @@ from diffdemo import images, report, sheets
 from diffdemo.errors import DiffdemoError, ExperimentError, PictureError
 from diffdemo.experiment import MAX_QUERY, Experiment, experiment_from_query
 from diffdemo.lab import resolve
+from diffdemo.letters import spelled
 from diffdemo.schedule import Schedule
 
 SUFFIXES = {"sheet": ".png", "gif": ".gif", "webp": ".webp", "json": ".json", "csv": ".csv", "zip": ".zip"}
@@ -43,7 +45,9 @@ def suffix(kind: str) -> str:
     return SUFFIXES[kind]
 
 
-def export(result: Any, kind: str, schedule: Schedule | None = None, remember: bool = True, link: str = "") -> bytes:
+def export(
+    result: Any, kind: str, schedule: Schedule | None = None, remember: bool = True, link: str = "", given: Image.Image | None = None
+) -> bytes:
     """A result as the content of a file.
 
     Args:
@@ -52,26 +56,29 @@ def export(result: Any, kind: str, schedule: Schedule | None = None, remember: b
         schedule: that of the model, for films; None looks the model up among the bundled ones.
         remember: write the experiment into the PNG, and where it names its picture by a hash only, the picture too.
         link: where to open the experiment, for the ZIP; its query if there is none.
+        given: the picture that a hash names, fitted to the model; needed where the result holds it decoded from a code, so not pixel for pixel.
 
     Raises:
         DiffdemoError: there is no such kind, or no path to animate.
     """
     suffix(kind)
     if kind == "zip":
-        return _zip(result, schedule, remember, link)
+        return _zip(result, schedule, _sheet(result, remember, given), link)
     if kind in ("gif", "webp"):
         return _film(result, kind, schedule)
-    return {"sheet": lambda: _sheet(result, remember), "json": lambda: _json(result), "csv": lambda: _csv(result)}[kind]()
+    return {"sheet": lambda: _sheet(result, remember, given), "json": lambda: _json(result), "csv": lambda: _csv(result)}[kind]()
 
 
-def write(result: Any, path: str | Path, schedule: Schedule | None = None, remember: bool = True, link: str = "") -> None:
+def write(
+    result: Any, path: str | Path, schedule: Schedule | None = None, remember: bool = True, link: str = "", given: Image.Image | None = None
+) -> None:
     """Export a result to a file, of the kind that its ending says; the file is there whole or not at all.
 
     Raises:
         DiffdemoError: an unknown ending, no such folder, a full disk, or what `export` raises.
     """
     path = Path(path)
-    save(export(result, check(path, result.experiment), schedule, remember, link), path)
+    save(export(result, check(path, result.experiment), schedule, remember, link, given), path)
 
 
 def check(path: Path, experiment: Experiment) -> str:
@@ -107,7 +114,7 @@ def save(data: bytes, path: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def tile(result: Any, name: str, remember: bool = True) -> bytes:
+def tile(result: Any, name: str, remember: bool = True, given: Image.Image | None = None) -> bytes:
     """One picture of a result as a PNG file, enlarged to TILE pixels if it is smaller; `name` is that of a tile of `report.tiles`.
 
     Raises:
@@ -116,23 +123,34 @@ def tile(result: Any, name: str, remember: bool = True) -> bytes:
     found = [one for row in report.tiles(result) for one in row.tiles if one.name == name]
     if not found:
         raise DiffdemoError("This run has no picture of that name.")
-    return _png(result, sheets.scaled(found[0].picture, max(TILE, *found[0].picture.shape[:2])), remember)
+    return _png(result, sheets.scaled(found[0].picture, max(TILE, *found[0].picture.shape[:2])), remember, given)
 
 
-def _sheet(result: Any, remember: bool) -> bytes:
+def _sheet(result: Any, remember: bool, given: Image.Image | None) -> bytes:
     title, foot = report.told(result, "the picture"), f"diffdemo: {report.settings(result.experiment)}."
-    return _png(result, Image.fromarray(sheets.sheet(title, report.tiles(result), foot)), remember)
+    return _png(result, Image.fromarray(sheets.sheet(spelled(title), report.tiles(result), spelled(foot))), remember, given)
 
 
-def _png(result: Any, page: Image.Image, remember: bool) -> bytes:
+def _png(result: Any, page: Image.Image, remember: bool, given: Image.Image | None) -> bytes:
     info = PngInfo()
     if remember:
         info.add_text(QUERY, result.experiment.to_query())
-        if result.experiment.picture.startswith("sha256:"):
-            info.add_text(PICTURE, base64.b64encode(images.png_bytes(images.shown(result.x0)[0])).decode())
+        if (pixels := _hashed(result, given)) is not None:
+            info.add_text(PICTURE, base64.b64encode(images.png_bytes(pixels)).decode())
     buffer = io.BytesIO()
     page.save(buffer, "PNG", pnginfo=info)
     return buffer.getvalue()
+
+
+def _hashed(result: Any, given: Image.Image | None) -> np.ndarray | None:
+    """(H, W, C) uint8, the picture that the experiment names by its hash, from the result or as it was given; None where neither has it."""
+    kind, _, wanted = result.experiment.picture.partition(":")
+    if kind != "sha256":
+        return None
+    pixels = images.shown(result.x0)[0]
+    if hashlib.sha256(pixels.tobytes()).hexdigest() == wanted:
+        return pixels
+    return None if given is None else np.asarray(images.flatten(given))
 
 
 def _json(result: Any) -> bytes:
@@ -174,8 +192,8 @@ def _frames(result: Any, schedule: Schedule | None) -> list[np.ndarray]:
     return report.film(result, schedule or resolve(result.experiment, None).schedule)
 
 
-def _zip(result: Any, schedule: Schedule | None, remember: bool, link: str) -> bytes:
-    files: dict[str, bytes] = {"sheet.png": _sheet(result, remember), "result.json": _json(result), "table.csv": _csv(result)}
+def _zip(result: Any, schedule: Schedule | None, sheet: bytes, link: str) -> bytes:
+    files: dict[str, bytes] = {"sheet.png": sheet, "result.json": _json(result), "table.csv": _csv(result)}
     files["link.txt"] = f"{link or result.experiment.to_query()}\n".encode()
     if report.animated(result.experiment):
         files["film.webp"] = _film(result, "webp", schedule)

@@ -1,5 +1,6 @@
 """The one font that pictures of ours are lettered with: the one inside Pillow, the same on every machine."""
 
+import unicodedata
 from functools import cache, lru_cache
 
 from PIL import ImageFont
@@ -30,6 +31,16 @@ def check_letters(text: str) -> None:
     for letter in dict.fromkeys(text):
         if not (letter.isspace() or _has(letter)):
             raise DiffdemoError(f"The chart's font has no {letter!r}, which {text!r} needs; please spell it out.")
+
+
+def spelled(text: str) -> str:
+    """A text as the font can write it: letters without the accents it lacks, and a question mark for the rest."""
+    return "".join(letter if letter.isspace() or _has(letter) else _plain(letter) for letter in text)
+
+
+def _plain(letter: str) -> str:
+    base = unicodedata.normalize("NFKD", letter)[:1]
+    return base if base.isascii() and base.isalpha() else "?"
 
 
 @cache

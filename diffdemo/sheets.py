@@ -20,6 +20,7 @@ MARGIN, GAP, RIM = 32, 10, 5  # around the page, between tiles, between a pictur
 TITLE_SIZE, LABEL_SIZE, SMALL_SIZE, UNDER, MARK = 21, 14, 13, 20, 11  # letters; the line under a tile; the marks
 LEAST_WIDTH, BLOCK_GAP, FEW = 640, 28, 12  # up to so many columns, their words may widen them
 EDGES = ((96, 2000), (80, 2400), (64, MAX_WIDTH), (48, MAX_WIDTH), (32, MAX_WIDTH), (24, MAX_WIDTH), (16, MAX_WIDTH), (8, MAX_WIDTH))
+FINE = 8  # marks are drawn this many times larger and averaged down
 LARGEST = 256  # pixels of an edge that are shown of a picture at most
 
 
@@ -108,10 +109,10 @@ def _arranged(groups: list[list[TileRow]]) -> tuple[list["_Table"], int]:
         narrow = [_Table.of(rows, edge, label) for rows in groups]
         for width in range(LEAST_WIDTH, most - 2 * MARGIN + 1, 80):
             tables = [table.spread(width) for table in narrow]
-            height = sum(table.height for table in tables)
-            fits = max(table.width for table in tables) <= width and height <= MAX_HEIGHT - 400
-            if fits and (height <= 1.2 * width or width + 80 > most - 2 * MARGIN):
-                return tables, max(LEAST_WIDTH, *(table.width for table in tables))
+            height, taken = sum(table.height for table in tables), max(LEAST_WIDTH, *(table.width for table in tables))
+            widest = width + 80 > most - 2 * MARGIN
+            if taken <= width and height <= MAX_HEIGHT - 400 and (height <= 1.3 * taken or widest):
+                return tables, taken
     return tables, MAX_WIDTH - 2 * MARGIN
 
 
@@ -307,25 +308,33 @@ class _Page:
         at = start + round(share * (end - start))
         self.draw.rectangle((start, middle - 1, end, middle + 1), HAIR)
         self.draw.rectangle((start, middle - 1, at, middle + 1), TRACK)
-        way = 0 if rising is None else 1 if rising else -1
-        tip = [(at + 8 * way, middle), (at - 4 * way, middle - 7), (at - 4 * way, middle + 7)]
-        if way:
-            self.draw.polygon(tip, INK)
-        else:
-            self.draw.circle((at, middle), 5, INK)
+        tip = _tip(0 if rising is None else 1 if rising else -1)
+        self.image.paste(INK, (at - tip.width // 2, middle - tip.height // 2), tip)
+
+
+@cache
+def _tip(way: int) -> Image.Image:
+    """The end of the bar as a mask: an arrow to the right (1) or left (-1), or a dot (0)."""
+    size = 17 * FINE
+    mask = Image.new("L", (size, size))
+    pen, middle = ImageDraw.Draw(mask), size / 2
+    if way:
+        pen.polygon([(middle + 8 * FINE * way, middle), (middle - 4 * FINE * way, size * 0.08), (middle - 4 * FINE * way, size * 0.92)], 255)
+    else:
+        pen.circle((middle, middle), 5 * FINE, 255)
+    return mask.resize((17, 17), Image.Resampling.BOX)
 
 
 @cache
 def _mark(back: bool) -> Image.Image:
     """A mark as a mask, drawn large and averaged down."""
-    fine = 8
-    mask = Image.new("L", (MARK * fine, MARK * fine))
-    pen, size = ImageDraw.Draw(mask), MARK * fine
+    mask = Image.new("L", (MARK * FINE, MARK * FINE))
+    pen, size = ImageDraw.Draw(mask), MARK * FINE
     strokes = (
         [[(0.06, 0.55), (0.38, 0.86), (0.94, 0.14)]]
         if back
         else [[(0.06, 0.36), (0.94, 0.36)], [(0.06, 0.66), (0.94, 0.66)], [(0.28, 0.98), (0.72, 0.02)]]
     )
     for stroke in strokes:
-        pen.line([(x * size, y * size) for x, y in stroke], 255, round(1.8 * fine if back else 1.4 * fine), joint="curve")
+        pen.line([(x * size, y * size) for x, y in stroke], 255, round(1.8 * FINE if back else 1.4 * FINE), joint="curve")
     return mask.resize((MARK, MARK), Image.Resampling.BOX)

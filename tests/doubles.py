@@ -1,12 +1,17 @@
-"""Small models for the tests: random UNets saved as pipelines, and closed-form denoisers whose answers are known."""
+"""Small models for the tests: random UNets saved as pipelines, and closed-form denoisers whose answers are known; and PNG files with texts."""
 
+import io
 import json
 import string
+import struct
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, DDPMPipeline, DDPMScheduler, LDMPipeline, UNet2DConditionModel, UNet2DModel, VQModel
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from safetensors.torch import load_file, save_file
 
 from diffdemo.schedule import Schedule
@@ -157,3 +162,17 @@ class Spy:
     def predict_noise(self, x_n, n):
         self.asked.append(n.tolist())
         return self.inner.predict_noise(x_n, n)
+
+
+def png(texts: dict[str, str], size: tuple[int, int] = (4, 4)) -> bytes:
+    info, buffer = PngInfo(), io.BytesIO()
+    for name, text in texts.items():
+        info.add_text(name, text)
+    Image.new("RGB", size).save(buffer, "PNG", pnginfo=info)
+    return buffer.getvalue()
+
+
+def png_with_chunk(kind: bytes, body: bytes) -> bytes:
+    """A PNG with one more chunk after its header."""
+    data, chunk = png({}), struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+    return data[:33] + chunk + data[33:]

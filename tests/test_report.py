@@ -147,6 +147,12 @@ def test_words_for_a_forum(runs):
     assert "Open this" not in report.markdown(own)
 
 
+def test_a_prompt_does_no_harm_in_a_forum(runs):
+    result, _ = runs["round-trip"]
+    own = replace(result, experiment=replace(result.experiment, prompt="a *cat* [x](y) <b>"))
+    assert r'prompt "a \*cat\* \[x\](y) \<b\>"' in report.markdown(own)
+
+
 def test_settings_name_every_field(runs):
     assert report.settings(runs["embed"][0].experiment).endswith(
         "n = 60, seeds 1-2, steps 3, methods random ddim fixed-point edit-friendly dpm-encoder, warm 0, second picture face 4"

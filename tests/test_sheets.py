@@ -3,7 +3,7 @@ import pytest
 
 from diffdemo import sheets
 from diffdemo.errors import DiffdemoError
-from diffdemo.letters import check_letters, length, shortened, wrapped
+from diffdemo.letters import check_letters, length, shortened, spelled, wrapped
 from diffdemo.sheets import Still, Tile, TileRow
 
 TITLE = "Of 16 noises of 250 steps, 15 brought face 17 back; on average 13.4 of its 14 visible attributes survived."
@@ -69,6 +69,7 @@ def test_letters_are_wrapped_shortened_and_checked():
     assert length(shortened("seed 3, 5 of 14", 13, 60), 13) <= 60
     assert shortened("seed", 13, 3) == ""
     check_letters("x_n = 250, 98 % (exact)…")
+    assert spelled("ein Mädchen, ≠ 猫, x_n 98 %") == "ein Madchen, ? ?, x_n 98 %"
     with pytest.raises(DiffdemoError, match="has no '≠'"):
         sheets.sheet("≠ another", [row(1)])
 

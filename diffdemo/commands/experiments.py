@@ -67,8 +67,6 @@ def _run(args: argparse.Namespace) -> None:
     from diffdemo import exports, lab, report
 
     asked = _asked(args)
-    for path in args.out:
-        exports.check(path, asked.experiment)
     _warn(asked)
     with tqdm(desc=asked.experiment.kind, unit="call", disable=args.quiet) as bar:
         for item in lab.stream(asked.experiment, asked.model, asked.given):
@@ -77,7 +75,7 @@ def _run(args: argparse.Namespace) -> None:
                 bar.update(item.done - bar.n)
     print(report.sentence(item))
     for path in args.out:
-        exports.write(item, path, asked.model.schedule)
+        exports.write(item, path, asked.model.schedule, given=asked.given)
         print(f"Written: {path}")
     if not args.out:
         print(report.note(item))
@@ -93,11 +91,15 @@ def _warn(asked: _Asked) -> None:
 
 def _asked(args: argparse.Namespace) -> _Asked:
     """The link's experiment or the default one, changed by the options, with its pictures read."""
+    from diffdemo import exports
+
     experiment, given = _linked(args.link, args.kind) if args.link else (args.kind(), None)
     values = {item.name: value for item in fields(experiment) if (value := getattr(args, item.name, None)) is not None}
     files = {name: Path(values.pop(name)) for name in ("picture", "other") if values.get(name) and not _NAMED.match(values[name])}
     named = values.pop("model", None)
-    experiment = replace(experiment, **values)  # before the seconds that a model takes
+    experiment = replace(experiment, **values)  # what is wrong with the options is said before the seconds that a model takes
+    for path in args.out:
+        exports.check(path, experiment)
     model = _model(experiment, named, args.device)
     experiment = replace(experiment, model=model.name)
     for name, path in files.items():
@@ -122,19 +124,19 @@ def _linked(link: str, kind: type[Experiment] | None) -> tuple[Any, Image.Image 
 
 
 def _model(experiment: Any, named: str | None, device: str | None) -> Any:
-    """The model asked for by name or place; one that only a link names is looked for among the bundled ones."""
+    """The model asked for by name or place; one that only a link names must be in the table of models."""
     from diffdemo import lab, models
 
-    if named or experiment.model in models.BUNDLED:
+    if named or models.find(experiment.model):
         return models.load_model(named or experiment.model, device)
     return lab.resolve(experiment, None)
 
 
 def _picture(path: Path, model: Any) -> tuple[str, Image.Image]:
-    """How an experiment names a picture on the disk, and the picture."""
+    """How an experiment names a picture on the disk, and the picture as it fits the model."""
     from diffdemo import images, lab
 
     if not os.path.isfile(path):
         raise DiffdemoError(f"There is no picture {str(path)[:80]!r}: {FIELDS['picture'].help}, or {ON_DISK} is needed.")
-    picture = images.load_picture(path)
+    picture = Image.fromarray(model.fit(images.load_picture(path))[0].squeeze())
     return lab.picture_text(model, picture), picture

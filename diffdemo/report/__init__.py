@@ -1,5 +1,6 @@
 """What there is to say and to show of a finished run, for whatever shows it: the page, the API, a file, the command line, a forum."""
 
+import re
 from types import ModuleType
 from typing import Any
 
@@ -89,7 +90,7 @@ def film(result: Any, schedule: Schedule) -> list[np.ndarray]:
 def markdown(result: Any, link: str = "") -> str:
     """The result for a forum: the sentence, the settings, and the link to open it with."""
     own = "a picture of my own"
-    parts = [f"**{told(result, own)}**", f"diffdemo: {settings(result.experiment, own)}."]
+    parts = [f"**{told(result, own)}**", re.sub(r"([\\`*_\[\]<>|~#])", r"\\\1", f"diffdemo: {settings(result.experiment, own)}.")]
     return "\n\n".join([*parts, *([f"[Open this experiment]({link})"] if link else [])]) + "\n"
 
 

@@ -115,8 +115,7 @@ def _swap(result: EmbeddingResult) -> list[TileRow]:
         return rows
     rows.append(TileRow("second picture B", (tile("other", "", swap.other),)))
     if swap.replays:
-        words = {m: f"{m}: RMSE to A {swap.to_a[m]:.2f}, to B {swap.to_b[m]:.2f}" for m in swap.replays}
-        rows.append(TileRow("A's path from B's x_n", tuple(tile(f"swap-{m}", words[m], x) for m, x in swap.replays.items())))
+        rows.append(TileRow("B's x_n, A's path", tuple(tile(f"swap-{method}", method, x) for method, x in swap.replays.items())))
     if len(swap.mixtures):
         mixtures = zip(swap.shares, swap.mixtures, strict=True)
         rows.append(TileRow("from A's code to B's", tuple(tile(f"mixture-{k}-of-8", f"{100 * s:.0f} %", x) for k, (s, x) in enumerate(mixtures))))

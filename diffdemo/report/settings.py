@@ -27,4 +27,6 @@ def _part(name: str, text: str, own: str) -> str:
         return f"a line-up of {len(set(text.split(',')))}"
     if name == "other":
         return f"second picture {words(text, own)}"
+    if name == "prompt":
+        return f'prompt "{text}"'
     return f"n = {text}" if name == "n" else f"{name} {text.replace(',', ' ') if name == 'methods' else text}"
