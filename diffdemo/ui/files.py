@@ -48,27 +48,28 @@ def save(models: Models, sentence: Any, portrait: Any, event: gr.EventData) -> d
     kind, remember = getattr(event, "index", None), getattr(event, "value", None)
     if kind not in exports.EXPORTS:
         raise ExperimentError(f"A run is saved as one of {', '.join(exports.EXPORTS)}.")
-    result, model = _finished(models, sentence, portrait)
-    data = exports.export(result, kind, model.schedule, remember is not False)
+    result, model, given = _finished(models, sentence, portrait)
+    data = exports.export(result, kind, model.schedule, remember is not False, given=given)
     return _handed(f"{result.experiment.kind}{exports.suffix(kind)}", MIME[kind], data)
 
 
 def save_tile(models: Models, sentence: Any, portrait: Any, event: gr.EventData) -> dict[str, Any]:
     """One picture of a run, for the browser to keep; `event.index` is its name. Other arguments and errors as in `save`."""
-    result, _ = _finished(models, sentence, portrait)
+    result, _, given = _finished(models, sentence, portrait)
     name = getattr(event, "index", None)
-    return _handed(f"{name}.png", MIME["sheet"], exports.tile(result, name))
+    return _handed(f"{name}.png", MIME["sheet"], exports.tile(result, name, given=given))
 
 
-def _finished(models: Models, sentence: Any, portrait: Any) -> tuple[Any, Model]:
-    """The result that a sentence stands for, kept or computed again, and its model."""
+def _finished(models: Models, sentence: Any, portrait: Any) -> tuple[Any, Model, Any]:
+    """The result that a sentence stands for, kept or computed again, its model, and its picture where a link holds only the hash."""
     link = sentence.get("link") if isinstance(sentence, dict) else None
     if not isinstance(link, str):
         raise ExperimentError("There is no finished run to save yet; please press Run.")
     e = experiment_from_query(link)
     model = models[e.model]  # type: ignore[attr-defined]
-    *_, result = service.stream(e, model, views.given_picture(portrait))
-    return result, model
+    given = views.given_picture(portrait) if e.picture.startswith("sha256:") else None  # type: ignore[attr-defined]
+    *_, result = service.stream(e, model, given)
+    return result, model, given
 
 
 def _handed(name: str, mime: str, data: bytes) -> dict[str, Any]:
