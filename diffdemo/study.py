@@ -71,6 +71,8 @@ class Study:
     eta: float = FIELDS["eta"].default
     solver: str = FIELDS["solver"].default
     spacing: str = FIELDS["spacing"].default
+    prompt: str = FIELDS["prompt"].default
+    guidance: float = FIELDS["guidance"].default
 
     def __post_init__(self):
         for item in fields(self):
@@ -172,7 +174,7 @@ def study(settings: Study, model: Model, out: Path) -> Iterator[Progress]:
             all but the last are raised before any work.
     """
     process, shards = team(), settings.shards(out)
-    together(lambda: _check(settings, model))
+    model = together(lambda: _told(settings, model))
     together(lambda: shards.begin(_note(settings, model)) if process.is_main_process else None)
     return _run(settings, model, shards, process)
 
@@ -236,15 +238,17 @@ def _judge(text: str, model: Model, x0: Tensor, x_n: Tensor, x: Tensor, n: Tenso
     known, p_true, _ = knowledge(judge, text, model, x_n, n) if judge.line_up else (None, None, None)
     columns = (metrics.rmse(x0, x), judge.came_back(x).int(), judge.kept(x), known, p_true)
     written = [[""] * len(x) if column is None else [repr(value) for value in column.tolist()] for column in columns]
-    hashes = [hashlib.sha256(pixels.tobytes()).hexdigest()[:16] for pixels in images.to_uint8(x)]
+    hashes = [hashlib.sha256(pixels.tobytes()).hexdigest()[:16] for pixels in images.to_uint8(lane.pixels(model, x))]
     return zip(*written, hashes, strict=True)
 
 
-def _check(settings: Study, model: Model) -> None:
+def _told(settings: Study, model: Model) -> Model:
+    """The model told the prompt, when everything that can be refused before any work has been looked at."""
     check_levels(model, *settings.levels)
     for text in settings.pictures:
         if text.startswith("png:"):  # the others are right when they are written right
             lab.picture(text, model)
+    return model.conditioned(settings.prompt, settings.guidance)
 
 
 def _note(settings: Study, model: Model) -> dict[str, str | int]:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from diffdemo.models import Model
     from diffdemo.study import Study
 
+NAMES = ("levels", "seeds", "steps", "eta", "solver", "spacing", "prompt", "guidance")
+
 
 def add(commands: Any) -> None:
     """Add the command to the parser."""
@@ -20,10 +22,10 @@ def add(commands: Any) -> None:
     study.add_argument("--model", default="faces", help="a bundled model or a diffusers folder (default faces)")
     study.add_argument("--pictures", help=f"{FIELDS['pictures'].help} (default {' or '.join(PICTURES.values())})")
     flags = {"levels": ("--n", "--levels")}
-    for name in ("levels", "seeds", "steps", "eta", "solver", "spacing"):
+    for name in NAMES:
         field = FIELDS[name]
-        default = field.write(field.default)
-        study.add_argument(*flags.get(name, (f"--{name}",)), dest=name, default=default, help=f"{field.help} (default {default})")
+        default = field.write(field.default) or str(field.default)  # guidance that is off is written as nothing in a link
+        study.add_argument(*flags.get(name, (f"--{name}",)), dest=name, default=default, help=f"{field.help} (default {default or 'nothing'})")
     study.add_argument(
         "--out", type=Path, default=Path("study"), help="folder for study.csv and its shards; a study begun there goes on (default study)"
     )
@@ -53,5 +55,4 @@ def _study_settings(args: argparse.Namespace) -> tuple["Study", "Model"]:
     device = study.team().device  # accelerate calls the CPU cpu:0
     model = models.load_model(args.model, "cpu" if device.type == "cpu" else str(device))
     pictures = args.pictures or PICTURES[model.line_up or "faces"]
-    names = ("levels", "seeds", "steps", "eta", "solver", "spacing")
-    return study.Study(model.name, pictures, **{name: getattr(args, name) for name in names}), model
+    return study.Study(model.name, pictures, **{name: getattr(args, name) for name in NAMES}), model
