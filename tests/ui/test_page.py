@@ -1,12 +1,16 @@
 import json
 import urllib.error
 import urllib.request
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
-from test_docs import run_example
+from test_docs import SNIPPETS, run_example
+
+from diffdemo.experiment import KINDS
+from diffdemo.fields import FIELDS
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +103,20 @@ def test_only_the_named_endpoints_are_listed_and_the_queue_cannot_be_skipped(cli
     with pytest.raises(urllib.error.HTTPError) as caught:
         urllib.request.urlopen(request)
     assert caught.value.code in (401, 403, 404)
+
+
+def test_the_client_snippet_of_the_readme_runs(address, capsys):
+    (snippet,) = [snippet for snippet in SNIPPETS if "gradio_client" in snippet]
+    exec(compile(snippet.replace("http://127.0.0.1:7860/", address), "README.md", "exec"), {})
+    assert "Of 4 noises of 500 steps" in capsys.readouterr().out
+
+
+def test_the_api_documents_every_field_with_its_type_and_bounds(client):
+    for path, kind in zip(client.view_api(return_format="dict")["named_endpoints"].values(), KINDS.values(), strict=True):
+        parameters = {p["parameter_name"]: p for p in path["parameters"]}
+        assert list(parameters) == [item.name for item in fields(kind) if item.name != "revision"]
+        assert all(p["parameter_has_default"] and p["python_type"]["type"] in ("str", "int", "float") for p in parameters.values())
+        assert all(FIELDS[name].help in path["description"] for name in parameters)
 
 
 def test_the_client_example_runs(address):
