@@ -28,7 +28,8 @@ def publish(models: Models, lane: dict[str, Any]) -> None:
     """Add the endpoints to the page under construction."""
     for kind in KINDS.values():
         function = endpoint(kind, models)
-        gr.api(told(function), api_name=function.__name__, **lane)
+        about = " ".join((function.__doc__ or "").split())  # the whole of it: Gradio would leave the arguments out
+        gr.api(told(function), api_name=function.__name__, api_description=about, **lane)
 
 
 def endpoint(kind: type[Experiment], models: Models) -> Callable[..., dict[str, Any]]:
