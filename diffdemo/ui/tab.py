@@ -108,7 +108,7 @@ class Tab:
         """What the sentence component shows of a finished run: the words, the link, and what can be taken away."""
         return {
             "text": report.sentence(result), "note": report.note(result), "link": result.experiment.to_query(),
-            "markdown": report.markdown(result, LINK), "film": report.animated(result), "space": os.environ.get("SPACE_ID", ""),
+            "markdown": report.markdown(result, LINK), "film": report.animated(result.experiment), "space": os.environ.get("SPACE_ID", ""),
         }  # fmt: skip
 
     def paced(self, items: Iterator[Any]) -> Iterator[tuple[Any, bool]]:
