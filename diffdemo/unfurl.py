@@ -100,7 +100,7 @@ def rewrite(page: bytes, query: str, origin: str) -> bytes:
     """
     cut = page.find(_SCRIPT) if _SCRIPT in page else len(page)
     head, rest = _FOREIGN.sub(b"", page[:cut]), page[cut:]
-    return re.sub(rb"<head>", b"<head>" + tags(query, origin).encode(), head, count=1) + rest
+    return head.replace(b"<head>", b"<head>" + tags(query, origin).encode(), 1) + rest
 
 
 def tags(query: str, origin: str) -> str:
