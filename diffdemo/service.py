@@ -42,6 +42,7 @@ class Results:
             return
         with self._lock:
             self._kept[key] = (result, size)
+            self._kept.move_to_end(key)
             while sum(size for _, size in self._kept.values()) > self.limit:
                 self._kept.popitem(last=False)
 

@@ -64,8 +64,9 @@ class _Rewriter:
         headers = dict(self.start["headers"])
         if headers.get(b"content-type", b"").startswith(b"text/html") and b"content-encoding" not in headers:
             self.body = self.change(self.body)
-            headers[b"content-length"] = str(len(self.body)).encode()
-        await self.send({**self.start, "headers": list(headers.items())})
+            others = [pair for pair in self.start["headers"] if pair[0] != b"content-length"]
+            self.start = {**self.start, "headers": [*others, (b"content-length", str(len(self.body)).encode())]}
+        await self.send(self.start)
         await self.send({**message, "body": self.body})
 
 

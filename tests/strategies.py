@@ -52,7 +52,8 @@ def experiments(draw, model=NAMES, T: int = MAX_N, prompts=PROMPTS, guided: bool
     try:
         return kind(**shared, **draw(_OWN[kind](T)))
     except ExperimentError as error:
-        assert "A link holds at most" in str(error), error  # a long prompt beside large pictures: of all of these, the only combination refused
+        if "A link holds at most" not in str(error):  # a long prompt beside large pictures
+            raise
         return kind(**shared | {"prompt": "", "picture": "face:1"}, **draw(_OWN[kind](T)))
 
 
@@ -109,10 +110,11 @@ def _branch(T):
 _OWN = {RoundTrip: _round_trip, Curve: _curve, Embedding: _embedding, Collision: _collision, Belief: _belief, Branch: _branch}
 
 ODD = (
-    "\x00", "%00", "%", "%%", "%zz", "%ff", "%C3%28", "&", "&&", "=", "==", "?", "#", "+", "-", "-1", "0", "00", ",", ",,", ":", ";", "/", "../", " ",
-    "\n", "\r\n", "\u2028", "٣", "１", "²", "९", "\ud800", "\U0010ffff", "e5", "1e9", "1e999", "0x1", "nan", "inf", "-inf", "None", "null", "[]", "{}",
-    "9" * 9, "9" * 10, "9" * 40, "9" * 5000, "A" * 9000, "&v=1", "&v=2", "&kind=curve", "&n=", "&seeds=0-2147483648", "&levels=0:1000:1", "&__theme=x",
-    "&line_up=face:1", "&prompt=" + "猫" * 301, "&guidance=1.5", "&eta=1", "&other=", "&start=noise", "face:", "digit:9999", "png:A", "sha256:",
+    "\x00", "%00", "%", "%%", "%zz", "%ff", "%C3%28", "&", "&&", "=", "==", "?", "#", "+", "-", "-1", "0", "00", ",", ",,", ":", ";", "/", "../",
+    " ", "\n", "\r\n", "\u2028", "٣", "１", "²", "९", "\ud800", "\U0010ffff", "e5", "1e9", "1e999", "0x1", "nan", "inf", "-inf", "None", "null", "[]",
+    "{}", "9" * 9, "9" * 10, "9" * 40, "9" * 5000, "A" * 9000, "&v=1", "&v=2", "&kind=curve", "&n=", "&seeds=0-2147483648", "&levels=0:1000:1",
+    "&__theme=x", "&line_up=face:1", "&prompt=" + "猫" * 301, "&guidance=1.5", "&eta=1", "&other=", "&start=noise", "face:", "digit:9999", "png:A",
+    "sha256:",
 )  # fmt: skip
 
 

@@ -82,11 +82,14 @@ def check_together(e) -> None:
 
 def check_hostile(query: str, read=experiment_from_query) -> bool:
     """Either one sentence, or an experiment inside all bounds whose own link is read back; says whether it was taken."""
+    said, e = "", None
     try:
         e = read(query)
     except DiffdemoError as error:
-        assert 0 < len(str(error)) < 400
-        assert "\n" not in str(error)
+        said = str(error)
+    if e is None:
+        assert 0 < len(said) < 400
+        assert "\n" not in said
         return False
     check_inside(e)
     assert len(e.to_query()) <= MAX_QUERY

@@ -81,9 +81,18 @@ def text(class_folders):
 
 @pytest.mark.parametrize(
     "e",
-    [RoundTrip(n=200), Curve(levels=(0, 200)), Embedding(n=200), Embedding(n=199), Collision(n=200), Belief(n=200), Branch(), Curve(levels=range(0, 201, 10))],
+    [
+        RoundTrip(n=200),
+        Curve(levels=(0, 200)),
+        Curve(levels=range(0, 201, 10)),
+        Embedding(n=200),
+        Embedding(n=199),
+        Collision(n=200),
+        Belief(n=200),
+        Branch(),
+    ],
     ids=repr,
-)  # fmt: skip
+)
 def test_the_highest_level_of_a_short_schedule_is_told_from_the_dial(short, e):
     check_identity(replace(e, model=short.name), short, (short.name, *START[1:]))
 
