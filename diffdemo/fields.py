@@ -77,7 +77,7 @@ def _real(field: Field, value: Any) -> float:
         value = float(value)
     if type(value) not in (int, float) or not math.isfinite(value) or not field.minimum <= value <= field.maximum:
         raise _refuse(field, value)
-    return float(value)
+    return float(value) + 0.0  # never -0.0, which is written as -0
 
 
 def _short(value: float) -> str:

@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from diffdemo import lab
+from diffdemo.errors import DiffdemoError
 from diffdemo.experiment import Belief, Experiment
 from diffdemo.lab import BeliefResult, Progress
 from diffdemo.models import BUNDLED, Model
@@ -51,6 +52,7 @@ class Results:
             return
         with self._lock:
             self._kept[key] = (result, size)
+            self._kept.move_to_end(key)
             while sum(size for _, size in self._kept.values()) > self.limit:
                 self._kept.popitem(last=False)
 
@@ -76,8 +78,13 @@ def _key(experiment: Experiment, model: Model) -> tuple:
 
 
 def known(experiment: Experiment, kept: Results = results) -> Any:
-    """The result of an experiment with a bundled model, if it is still kept; None otherwise."""
-    return kept.get(_key(experiment, lab.resolve(experiment, None))) if experiment.model in BUNDLED else None  # type: ignore[attr-defined]
+    """The result of an experiment with a bundled model, if it is still kept; None otherwise, also where it cannot be run."""
+    if experiment.model not in BUNDLED:  # type: ignore[attr-defined]
+        return None
+    try:
+        return kept.get(_key(experiment, lab.resolve(experiment, None)))
+    except DiffdemoError:
+        return None
 
 
 def stream(experiment: Experiment, model: Model | None = None, given: Image.Image | None = None, kept: Results = results) -> Iterator[Any]:

@@ -64,8 +64,9 @@ class _Rewriter:
         headers = dict(self.start["headers"])
         if headers.get(b"content-type", b"").startswith(b"text/html") and b"content-encoding" not in headers:
             self.body = self.change(self.body)
-            headers[b"content-length"] = str(len(self.body)).encode()
-        await self.send({**self.start, "headers": list(headers.items())})
+            others = [pair for pair in self.start["headers"] if pair[0] != b"content-length"]
+            self.start = {**self.start, "headers": [*others, (b"content-length", str(len(self.body)).encode())]}
+        await self.send(self.start)
         await self.send({**message, "body": self.body})
 
 
@@ -100,7 +101,7 @@ def rewrite(page: bytes, query: str, origin: str) -> bytes:
     """
     cut = page.find(_SCRIPT) if _SCRIPT in page else len(page)
     head, rest = _FOREIGN.sub(b"", page[:cut]), page[cut:]
-    return re.sub(rb"<head>", b"<head>" + tags(query, origin).encode(), head, count=1) + rest
+    return head.replace(b"<head>", b"<head>" + tags(query, origin).encode(), 1) + rest
 
 
 def tags(query: str, origin: str) -> str:

@@ -15,12 +15,16 @@ missing = "no Chromium" if not CHROMIUM else "no playwright" if sync_playwright 
 if missing and os.environ.get("DIFFDEMO_NEEDS_BROWSER"):
     pytest.fail(f"The browser tests must run here, but there is {missing}.", pytrace=False)
 in_browser = pytest.mark.skipif(bool(missing), reason=f"browser tests need Chromium and playwright: {missing}")
+FLAGS = ("no-sandbox", "disable-gpu", "disable-background-networking", "disable-features=LocalNetworkAccessChecks")  # frames may ask 127.0.0.1
 WAIT = 60_000  # a limit on two busy cores, not a measure
 
 
 def start():
     """Yields one browser, as a fixture does."""
     with sync_playwright() as play:
-        started = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"])
+        started = play.chromium.launch(
+            executable_path=CHROMIUM,
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-features=LocalNetworkAccessChecks"],
+        )
         yield started
         started.close()

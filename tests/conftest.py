@@ -64,3 +64,31 @@ def runs(folders):
         "branch": (Branch(tiny.name, points=3, futures=2, steps=4), tiny),
     }
     return {kind: (lab.run(e, model), model) for kind, (e, model) in found.items()}
+
+
+@pytest.fixture(scope="session")
+def built():
+    """The page as Gradio sees it, and the Page in it."""
+    from diffdemo.ui import page
+
+    made = []
+
+    class Kept(page.Page):
+        def __init__(self, models):
+            super().__init__(models)
+            made.append(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(page, "Page", Kept)
+        return page.build_demo("faces", "cpu"), *made
+
+
+@pytest.fixture(scope="session")
+def address(built):
+    """Where that page is served, from this process."""
+    from diffdemo.ui import launch_options
+
+    demo, _ = built
+    _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", **launch_options())
+    yield url
+    demo.close(verbose=False)

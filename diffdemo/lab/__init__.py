@@ -37,10 +37,22 @@ __all__ = [
     "resolve",
     "run",
     "stream",
+    "suited",
 ]
 
 Result = RoundTripResult | CurveResult | EmbeddingResult | CollisionResult | BeliefResult | BranchResult
 _RUNS = {RoundTrip: round_trip, Curve: curve, Embedding: embedding, Collision: collision, Belief: belief, Branch: branch}
+
+
+def suited(experiment: Experiment, model: Model | None = None) -> Model:
+    """The model an experiment names, told its prompt, which has all the levels asked for; the picture is not looked at.
+
+    Raises:
+        DiffdemoError: as `stream`, but for the picture.
+    """
+    model = resolve(experiment, model)
+    check_levels(model, *(getattr(experiment, "levels", None) or (getattr(experiment, "n", 0),)))
+    return model
 
 
 def run(experiment: Experiment, model: Model | None = None, given: Image.Image | None = None) -> Any:
@@ -60,8 +72,6 @@ def stream(experiment: Experiment, model: Model | None = None, given: Image.Imag
     Raises:
         DiffdemoError: unknown model or picture, n beyond the model's T, a prompt for a model that takes none; raised before any work.
     """
-    model = resolve(experiment, model)
-    levels = getattr(experiment, "levels", None) or (getattr(experiment, "n", 0),)
-    check_levels(model, *levels)
+    model = suited(experiment, model)
     x0 = picture(experiment.picture, model, given)  # type: ignore[attr-defined]
     return _RUNS[type(experiment)](replace(experiment, revision=model.revision), model, x0)  # type: ignore[operator, type-var]

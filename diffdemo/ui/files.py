@@ -1,7 +1,6 @@
 """Files in and out: what a visitor drops on the page, and a finished run as a file, made on request from its experiment."""
 
 import base64
-import binascii
 from typing import Any
 
 import gradio as gr
@@ -28,9 +27,10 @@ def dropped(event: gr.EventData) -> Uploaded:
     if not isinstance(text, str) or len(text) > images.MAX_BYTES * 4 // 3 + 4:
         raise PictureError(f"Please drop a picture of at most {images.MAX_BYTES // 1_000_000} MB.")
     try:
-        return brought(base64.b64decode(text, validate=True))
-    except binascii.Error as error:
+        data = base64.b64decode(text, validate=True)
+    except ValueError as error:
         raise PictureError("The picture did not arrive whole; please drop it again.") from error
+    return brought(data)
 
 
 def save(models: Models, sentence: Any, portrait: Any, event: gr.EventData) -> dict[str, Any]:

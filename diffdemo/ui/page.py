@@ -186,8 +186,7 @@ class Page:
         """
         model = self.models[e.model]
         here = given is not None or not e.picture.startswith("sha256:")
-        if here:
-            lab.stream(e, model, given)  # refuses what cannot be run; nothing is computed yet
+        lab.stream(e, model, given) if here else lab.suited(e, model)  # refuses what cannot be run; nothing is computed yet
         picture = handlers.choose(model, e.picture, given) if here else links.portrait(model, e.picture)
         stand, number = controls.stand(e, model), self._number(e)
         return {

@@ -98,7 +98,8 @@ class Rail:
         """
         n = min(stand.get("n", FIELDS["n"].default), model.schedule.T)
         own = {self.by_name[name]: links.control(self.by_name[name], value, model) for name, value in stand.items() if name != "n"}
-        return {self.switch: e.model, self.portrait: picture, **self.suit(model, n), **own}
+        switch = e.model if e.model in self.models.names else gr.update(choices=[*self.models.names, e.model], value=e.model)
+        return {self.switch: switch, self.portrait: picture, **self.suit(model, n), **own}
 
     def wire(self, charts: list[Any]) -> list[Any]:
         """Connect the rail's own events; returns those after which the open tab is to be run.

@@ -1,7 +1,6 @@
 """What all tabs show, as plain data: pictures as PNG data URIs, the portrait, the read-outs of the dial, where a run stands."""
 
 import base64
-import binascii
 from typing import Any
 
 import numpy as np
@@ -49,9 +48,10 @@ def given_picture(portrait: Any) -> Image.Image | None:
     if not isinstance(src, str) or not src.startswith(images.DATA_URI):
         return None
     try:
-        return images.load_picture(base64.b64decode(src.removeprefix(images.DATA_URI), validate=True))
-    except binascii.Error as error:
+        data = base64.b64decode(src.removeprefix(images.DATA_URI), validate=True)
+    except ValueError as error:
         raise PictureError("The picture on the page could not be read; please choose it again.") from error
+    return images.load_picture(data)
 
 
 def readouts(model: Model, n: int) -> dict[str, Any]:

@@ -35,7 +35,8 @@ def test_the_same_request_gives_the_same_pictures(client):
 @pytest.mark.parametrize(
     ("options", "says"),
     [({"n": 1001}, "Noise steps n"), ({"seeds": "0-999999999"}, "seeds"), ({"model": "/etc"}, "Model"), ({"picture": "../x.png"}, "Picture"),
-     ({"model": "cats"}, "no such model"), ({"model": "google/ddpm-cat-256"}, "not loaded yet"), ({"eta": 9}, "eta"), ({"solver": "euler"}, "Solver")],
+     ({"model": "cats"}, "no such model"),
+     ({"model": "google/ddpm-cat-256"}, "not loaded yet"), ({"eta": 9}, "eta"), ({"solver": "euler"}, "Solver")],
 )  # fmt: skip
 def test_bad_requests_get_one_sentence_and_the_next_good_one_succeeds(client, options, says):
     with pytest.raises(AppError, match=says):

@@ -1,0 +1,177 @@
+import io
+import random
+import unicodedata
+from dataclasses import fields
+
+import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from strategies import ODD, experiments, mutated, st
+
+from diffdemo import exports
+from diffdemo.errors import DiffdemoError
+from diffdemo.experiment import KINDS, MAX_QUERY, MAX_TILES, WAYS_BACK, Curve, RoundTrip, experiment_from_query
+from diffdemo.fields import FIELDS, MAX_LEVELS, MAX_LINE_UP, MAX_PNG, MAX_SEEDS, format_levels, format_seeds, parse_levels, parse_seeds
+from diffdemo.terms import DIGITS, SEED_END
+
+hypothesis = pytest.importorskip("hypothesis")
+given, settings = hypothesis.given, hypothesis.settings
+SAME = {"deadline": None, "derandomize": True, "suppress_health_check": list(hypothesis.HealthCheck), "database": None}
+MUTANTS = 10  # of each query
+
+
+def png(query: str) -> bytes:
+    info, buffer = PngInfo(), io.BytesIO()
+    info.add_text(exports.QUERY, query)
+    Image.new("RGB", (1, 1)).save(buffer, "PNG", pnginfo=info)
+    return buffer.getvalue()
+
+
+def check_picture(picture: str) -> None:
+    kind, _, rest = picture.partition(":")
+    if kind in ("face", "digit"):
+        assert 0 <= int(rest) < (SEED_END if kind == "face" else DIGITS)
+        assert str(int(rest)) == rest
+    else:
+        assert kind in ("png", "sha256")
+        assert len(picture) <= MAX_PNG
+        assert rest.isascii()
+
+
+def check_inside(e) -> None:
+    """Every field lies in the bounds that the table prints, and the rules between fields hold."""
+    for item in fields(e):
+        field, value = FIELDS[item.name], getattr(e, item.name)
+        if isinstance(value, int | float):
+            assert field.minimum <= value <= field.maximum
+            assert type(value) is type(field.default)
+        elif field.choices:
+            assert set([value] if isinstance(value, str) else value) <= set(field.choices)
+        elif item.name in ("seeds", "levels"):
+            assert field.minimum <= len(set(value)) == len(value) <= field.maximum
+            assert all(type(number) is int and 0 <= number < (SEED_END if item.name == "seeds" else 1001) for number in value)
+    check_picture(e.picture)
+    for picture in (getattr(e, "other", ""), *getattr(e, "line_up", "").split(",")):
+        assert not picture.startswith("sha256:")
+        if picture:
+            check_picture(picture)
+    assert len(e.model) <= 100
+    assert ".." not in e.model.split("/")
+    assert len(e.prompt) <= 300
+    assert not {unicodedata.category(letter) for letter in e.prompt} & {"Cc", "Cs", "Zl", "Zp"}
+    check_together(e)
+
+
+def check_together(e) -> None:
+    if e.kind == "curve":
+        assert list(e.levels) == sorted(e.levels)
+        assert len(e.levels) * len(e.seeds) <= MAX_TILES
+    if e.kind in ("round-trip", "curve"):
+        assert e.eta == 0 or e.solver == "ddim"
+    if e.kind in ("embed", "collide"):
+        assert e.n >= 1
+    if e.kind == "collide":
+        assert e.other
+        assert e.seed + WAYS_BACK < SEED_END
+    if e.kind == "branch":
+        assert e.seed + e.futures < SEED_END
+    if e.kind == "belief":
+        assert len(e.line_up) <= MAX_LINE_UP
+        assert e.line_up.count(",") < 16
+
+
+def check_hostile(query: str, read=experiment_from_query) -> bool:
+    """Either one sentence, or an experiment inside all bounds whose own link is read back; says whether it was taken."""
+    said, e = "", None
+    try:
+        e = read(query)
+    except DiffdemoError as error:
+        said = str(error)
+    if e is None:
+        assert 0 < len(said) < 400
+        assert "\n" not in said
+        return False
+    check_inside(e)
+    assert len(e.to_query()) <= MAX_QUERY
+    assert experiment_from_query(e.to_query()) == e
+    return True
+
+
+@settings(max_examples=300, **SAME)
+@given(experiments())
+def test_a_link_is_read_back_as_the_experiment_that_wrote_it(e):
+    query = e.to_query()
+    check_inside(e)
+    assert len(query) <= MAX_QUERY
+    assert query.isascii()
+    assert (found := experiment_from_query(query)) == e
+    assert type(found) is type(e)
+    assert found.to_query() == query
+
+
+@settings(max_examples=60, **SAME)
+@given(experiments())
+def test_the_text_in_a_png_is_read_back_as_the_experiment(e):
+    assert exports.read_experiment(png(e.to_query())) == (e, None)
+
+
+@settings(max_examples=200, **SAME)
+@given(experiments(), st.integers(0, 2**32))
+def test_broken_links_get_one_sentence_and_none_leads_out_of_the_bounds(e, seed):
+    chance = random.Random(seed)
+    for _ in range(MUTANTS):
+        check_hostile(mutated(e.to_query(), chance))
+
+
+def test_many_broken_links_are_still_taken_so_that_the_bounds_are_tested():
+    chance = random.Random(0)
+    taken = [check_hostile(mutated(kind().to_query(), chance)) for kind in KINDS.values() for _ in range(100)]
+    assert 50 < sum(taken) < 500
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_odd_values_of_every_field_get_one_sentence_or_stay_inside(name):
+    for kind in KINDS.values():
+        for odd in ODD:
+            check_hostile(f"v=1&kind={kind.kind}&{name}={odd}")
+
+
+def test_negative_zero_is_zero_in_a_link():
+    assert RoundTrip(eta=-0.0).to_query() == RoundTrip().to_query()
+
+
+@settings(max_examples=100, **SAME)
+@given(st.lists(st.integers(0, SEED_END - 1), min_size=1, max_size=MAX_SEEDS), st.sets(st.integers(0, 1000), min_size=1, max_size=MAX_LEVELS))
+def test_seeds_and_levels_are_read_back_from_their_written_form(seeds, levels):
+    assert parse_seeds(format_seeds(seeds)) == tuple(seeds)
+    assert parse_levels(format_levels(sorted(levels))) == tuple(sorted(levels))
+
+
+def check_parsers(text: str) -> None:
+    for parse, most, end in ((parse_seeds, MAX_SEEDS, 10**10), (parse_levels, MAX_LEVELS, 10**4)):
+        try:
+            found = parse(text)
+        except DiffdemoError:
+            continue
+        assert len(found) <= most
+        assert all(type(number) is int and 0 <= number < end for number in found)
+
+
+@settings(max_examples=300, **SAME)
+@given(st.text("0123456789-,: ٣²\x00", max_size=30))
+def test_parsers_of_seeds_and_levels_get_through_any_text(text):
+    check_parsers(text)
+
+
+@pytest.mark.slow
+@settings(max_examples=2000, **SAME)
+@given(experiments(), st.integers(0, 2**32))
+def test_twenty_thousand_broken_links_pngs_and_lists(e, seed):
+    chance = random.Random(seed)
+    for _ in range(MUTANTS):
+        query = mutated(e.to_query(), chance)
+        check_hostile(query)
+        if query.isprintable() and query.isascii():
+            check_hostile(query, lambda text: exports.read_experiment(png(text))[0])
+        check_parsers(mutated(format_seeds(getattr(e, "seeds", (0, 1, 2))), chance))
+        check_parsers(mutated(format_levels(getattr(e, "levels", Curve.levels)), chance))

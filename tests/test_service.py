@@ -1,0 +1,178 @@
+import random
+import threading
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+import torch
+from doubles import save_pipeline
+from PIL import Image
+
+from diffdemo import lab, service
+from diffdemo.errors import DiffdemoError
+from diffdemo.experiment import Belief, Embedding, RoundTrip
+from diffdemo.models import load_model
+from diffdemo.service import Results, weight
+
+E = RoundTrip(n=200, seeds=(1,), steps=2)
+
+
+@dataclass
+class Found:
+    x: torch.Tensor
+
+
+def found(count: int = 100) -> Found:
+    """A result of so many bytes."""
+    return Found(torch.zeros(count, dtype=torch.uint8))
+
+
+def test_results_are_kept_up_to_so_many_bytes_and_the_oldest_goes():
+    kept = Results(250)
+    for key in "abc":
+        kept.put(key, found())
+    assert kept.get("a") is None
+    assert kept.get("b") is not None
+    assert kept.get("c") is not None
+    kept.put("d", found(250))
+    assert len(kept) == 1
+
+
+def test_a_result_that_was_asked_for_or_put_again_is_kept_longer():
+    kept = Results(300)
+    for key in "abc":
+        kept.put(key, found())
+    kept.get("a")
+    kept.put("b", newest := found())
+    kept.put("d", found())
+    assert kept.get("c") is None
+    assert kept.get("a") is not None
+    assert kept.get("b") is newest
+    assert len(kept) == 3
+
+
+def test_a_result_that_is_too_large_alone_is_not_kept_and_drives_nothing_out():
+    kept = Results(250)
+    kept.put("a", small := found())
+    kept.put("b", found(251))
+    assert kept.get("b") is None
+    assert kept.get("a") is small
+
+
+@pytest.mark.parametrize(
+    ("value", "size"),
+    [(torch.zeros(3, 5), 60), (torch.zeros(4, dtype=torch.float64), 32), ({"a": [torch.zeros(1)], "b": (torch.zeros(2), None, 3)}, 12),
+     (Found(torch.zeros(7)), 28), ([Found(torch.zeros(1))] * 2, 8), ("abc", 0), (Found, 0), (None, 0)],
+)  # fmt: skip
+def test_the_weight_of_a_result_is_that_of_all_tensors_in_it(value, size):
+    assert weight(value) == size
+
+
+@pytest.mark.parametrize("kind", ["round-trip", "curve", "embed", "collide", "belief", "branch"])
+def test_every_result_weighs_at_least_its_pictures(runs, kind):
+    result, _ = runs[kind]
+    assert weight(result) >= sum(value.element_size() * value.nelement() for value in vars(result).values() if isinstance(value, torch.Tensor)) > 0
+
+
+def test_many_threads_share_the_results():
+    kept, failed = Results(2000), []
+
+    def work(number: int) -> None:
+        chance = random.Random(number)
+        try:
+            for _ in range(300):
+                key = chance.randrange(30)
+                if chance.random() < 0.5:
+                    kept.put(key, found(100 + key))
+                elif (got := kept.get(key)) is not None:
+                    assert got.x.nelement() == 100 + key
+        except Exception as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed
+    assert 0 < sum(weight(kept.get(key)) for key in range(30)) <= 2000
+
+
+def test_a_run_is_kept_and_yielded_at_once_the_next_time(tiny_eps, monkeypatch):
+    kept, e = Results(), replace(E, model=tiny_eps.name)
+    *steps, result = service.stream(e, tiny_eps, kept=kept)
+    assert len(steps) == 2
+    monkeypatch.setattr(lab, "stream", lambda *_: pytest.fail("computed again"))
+    (again,) = service.stream(e, tiny_eps, kept=kept)
+    assert again is result
+    (once,) = service.stream(replace(e, revision="0" * 12), tiny_eps, kept=kept)  # made with other weights: what these give is shown
+    assert once is result
+
+
+def test_a_kept_result_equals_a_new_one(tiny_eps):
+    kept, e = Results(), replace(E, model=tiny_eps.name)
+    results = [list(service.stream(e, tiny_eps, kept=kept))[-1] for _ in range(2)]
+    fresh = lab.run(e, tiny_eps)
+    for result in results:
+        assert torch.equal(result.reconstructions, fresh.reconstructions)
+        assert result.experiment == fresh.experiment
+
+
+def test_a_run_that_is_stopped_is_not_kept(tiny_eps):
+    kept = Results()
+    run = service.stream(replace(E, model=tiny_eps.name), tiny_eps, kept=kept)
+    next(run)
+    run.close()
+    assert len(kept) == 0
+
+
+def test_other_models_types_experiments_and_prompts_never_share(folders, tiny_eps):
+    kept = Results()
+    double = load_model(str(folders["epsilon"]), "cpu", "float64")
+    models = (tiny_eps, double, replace(tiny_eps, revision="f" * 12), replace(tiny_eps, name="other"))
+    results = [list(service.stream(replace(E, model=model.name), model, kept=kept))[-1] for model in models]
+    results += [list(service.stream(replace(E, model=tiny_eps.name, **change), tiny_eps, kept=kept))[-1] for change in ({"n": 201}, {"seeds": (2,)})]
+    assert len({id(result) for result in results}) == len(kept) == 6
+    assert results[2].experiment.revision == "f" * 12
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    return load_model(str(save_pipeline(tmp_path_factory.mktemp("large") / "large", size=32)), "cpu")
+
+
+def test_nobody_sees_the_large_picture_of_somebody_else(large):
+    mine, other = (Image.fromarray(np.random.default_rng(k).integers(0, 256, (32, 32, 3), dtype=np.uint8)) for k in (0, 1))
+    kept, e = Results(), RoundTrip(large.name, lab.picture_text(large, mine), 100, (0,), 1)
+    assert e.picture.startswith("sha256:")
+    *_, result = service.stream(e, large, mine, kept)
+    for given in (None, other):
+        with pytest.raises(DiffdemoError, match="hash"):
+            list(service.stream(e, large, given, kept))
+    assert list(service.stream(e, large, mine, kept)) == [result]
+
+
+def test_impossible_experiments_are_refused_before_anything_is_kept(tiny_eps):
+    kept = Results()
+    for e in (replace(E, model="no-such"), replace(E, model=tiny_eps.name, prompt="a cat"), replace(E, model=tiny_eps.name, picture="png:AAAA"),
+              Belief(tiny_eps.name), Embedding(tiny_eps.name, other="png:AAAA", n=5, steps=2)):  # fmt: skip
+        with pytest.raises(DiffdemoError):
+            list(service.stream(e, tiny_eps, kept=kept))
+    assert len(kept) == 0
+
+
+def test_known_results_are_those_of_bundled_models_that_are_kept(faces_model, tiny_eps):
+    kept = Results()
+    assert service.known(E, kept) is None
+    *_, result = service.stream(E, faces_model, kept=kept)
+    assert service.known(E, kept) is result
+    assert service.known(replace(E, revision=faces_model.revision), kept) is result
+    assert service.known(replace(E, n=201), kept) is None
+    list(service.stream(replace(E, model=tiny_eps.name), tiny_eps, kept=kept))
+    assert service.known(replace(E, model=tiny_eps.name), kept) is None
+
+
+def test_no_model_is_loaded_and_nothing_raised_to_know_a_result(monkeypatch):
+    assert service.known(RoundTrip(prompt="a cat")) is None
+    monkeypatch.setattr(lab, "resolve", lambda *_: pytest.fail("loaded"))
+    assert service.known(RoundTrip("google/ddpm-cat-256")) is None

@@ -1,0 +1,337 @@
+import base64
+import io
+from dataclasses import replace
+from types import SimpleNamespace
+from urllib.parse import parse_qsl
+
+import gradio as gr
+import numpy as np
+import pytest
+from doubles import save_latent, save_pipeline
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from diffdemo import exports, lab, models
+from diffdemo.errors import DiffdemoError
+from diffdemo.experiment import Belief, Branch, Collision, Curve, Embedding, RoundTrip, picture_from_png
+from diffdemo.images import png_bytes
+from diffdemo.lab import picture_text
+from diffdemo.models import load_model
+from diffdemo.ui import controls, links, views
+from diffdemo.ui.widgets import Uploaded, brought, slider
+
+CATS = "google/ddpm-cat-256"
+SMALL = picture_from_png(png_bytes(np.arange(768, dtype=np.uint8).reshape(16, 16, 3)))
+LINKS = [
+    RoundTrip(n=731, seeds=(9, 2, 5), steps=300, solver="dpm++2m", spacing="logsnr", start="noise"),
+    RoundTrip("digits", "digit:61", n=0, seeds=range(40, 104), eta=0.37),
+    RoundTrip(picture=SMALL, n=1000, seeds=(2**31 - 1,), steps=1000, eta=1),
+    Curve("digits", "digit:5", (0, 10, 999), (4,), 7, 1.0, spacing="logsnr"),
+    Curve(seeds=range(17)),
+    Embedding(n=1000, seeds=(3, 4), steps=500, methods=("ddim", "dpm-encoder"), warm=0.9, other=SMALL),
+    Embedding("digits", "digit:3", n=999, seeds=(8, 1), methods=("random",)),
+    Collision(picture=SMALL, other="face:12", n=1, seed=77, steps=900, eta=0.25),
+    Belief(n=1000, seed=2**31 - 1, line_up=f"face:1,{SMALL},digit:7"),
+    Belief("digits", "digit:3", n=3),
+    Branch(seed=5, points=32, futures=32, steps=1000, jump=20),
+    Branch("digits", "digit:9", points=1, futures=2, steps=1),
+]
+
+
+@pytest.fixture(scope="module")
+def page(built):
+    return built[1]
+
+
+def visit(page, query: str) -> dict:
+    """What the page shows to somebody who comes by a link; keyed by widget."""
+    parameters = dict(pair.split("=", 1) for pair in query.split("&")) if query else {}
+    return page._arrive(SimpleNamespace(query_params=parameters))
+
+
+def arrive(page, e) -> dict:
+    return page._arrive(SimpleNamespace(query_params=dict(parse_qsl(e.to_query()))))
+
+
+def shown(widget, found: dict):
+    """A widget's value once the page shows what was found."""
+    new = found.get(widget, widget.value)
+    return new.get("value", widget.value) if isinstance(new, dict) and new.get("__type__") == "update" else new
+
+
+def asked(page, found: dict):
+    """The experiment that all the controls of the page ask for then."""
+    number = found.get(page.open, 0)
+    inputs = [*page.rail.inputs, *(widget for tab in page.tabs for widget in tab.own)]
+    values = page._asked(number, tuple(shown(widget, found) for widget in inputs))
+    return controls.experiment(page.tabs[number].kind, page.models, values)
+
+
+def event(built, name: str):
+    return next(block for block in built[0].fns.values() if block.fn and block.fn.__name__ == name)
+
+
+def pending(page, found: dict):
+    return found[page.pending]
+
+
+@pytest.mark.parametrize("e", LINKS, ids=lambda e: f"{e.kind}-{e.model}")
+def test_a_link_sets_every_control_opens_its_tab_and_is_run(page, e):
+    found = arrive(page, e)
+    assert asked(page, found) == e
+    assert page.tabs[found[page.open]].kind is type(e)
+    assert found[page.strip].selected == found[page.open]
+    assert pending(page, found) == (e, None)
+    assert found[page.notice]["run"]
+    assert found[page.notice]["text"] == ""
+
+
+@pytest.mark.parametrize("e", LINKS, ids=lambda e: f"{e.kind}-{e.model}")
+def test_sliders_hold_the_values_that_a_link_gives_them(page, e):
+    for widget, new in arrive(page, e).items():
+        if isinstance(widget, gr.Slider):
+            assert new.get("minimum", widget.minimum) <= new["value"] <= new.get("maximum", widget.maximum)
+
+
+def test_every_widget_that_is_written_is_an_output_of_the_event_that_writes_it(built, page):
+    offered = visit(page, f"v=1&model={CATS}")
+    for name in ("_arrive", "_take", "_drop", "_switch", "_moved"):
+        outputs = set(event(built, name).outputs)
+        for found in (*(arrive(page, e) for e in LINKS[:1]), page._switch("digits", 250), offered):
+            assert set(found) <= outputs
+
+
+BROKEN = [
+    "v=2", "v=1&n=1001", "v=1&kind=teleport", "v=1&colour=red", "kind=curve", "v=1&seeds=0-99999999", "v=1&model=../etc", "v=1&model=no-such-model",
+    "v=1&picture=png:A", f"v=1&picture=png:{base64.urlsafe_b64encode(b'GIF89a').decode()}", "v=1&prompt=a cat", "v=1&guidance=2",
+    "v=1&kind=collide&other=png:AAAA", "v=1&kind=belief&line_up=face:1,png:AAAA", "v=1&kind=embed&other=png:AAAA", "v=1&picture=" + "x" * 9000,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("query", BROKEN, ids=lambda query: query[:40])
+def test_a_broken_link_changes_nothing_but_the_notice(page, query):
+    found = visit(page, query)
+    assert set(found) == {page.notice}
+    assert found[page.notice]["text"].endswith("The page shows its first example instead.")
+    assert found[page.notice]["run"] == ""
+
+
+@pytest.mark.parametrize("query", ["", "utm_source=x&utm_medium=y&fbclid=1&gclid=2&__theme=dark&__sign=3&ref=hn&logs=build&deep_link=x", "n=5"])
+def test_a_plain_visit_changes_nothing(page, query):
+    assert visit(page, query) == {page.notice: links.said("")}
+
+
+def test_foreign_names_beside_a_link_are_passed_over():
+    assert links.asked({"v": "1", "n": "7", "utm_source": "x", "__sign": "y", "fbclid": "z"}) == RoundTrip(n=7)
+    assert links.asked({"v": "1", "revision": "0123456789ab"}).revision == "0123456789ab"
+    assert links.asked({"v": "1", "prompt": "a+b & c=d"}).prompt == "a+b & c=d"
+    for name in ("reference", "logsnr", "xutm_source", "my__theme"):
+        with pytest.raises(DiffdemoError, match="does not have"):
+            links.asked({"v": "1", name: "x"})
+
+
+def test_other_weights_and_absent_pictures_are_said(faces_model):
+    e = RoundTrip(revision="0" * 12)
+    assert (
+        links.remark(replace(e, revision=""), faces_model, True) == links.remark(replace(e, revision=faces_model.revision), faces_model, True) == ""
+    )
+    assert "weights 000000000000" in links.remark(e, faces_model, True)
+    assert faces_model.revision in links.remark(e, faces_model, True)
+    both = links.remark(e, faces_model, False)
+    assert "pictures may differ" in both
+    assert "too large to travel" in both
+
+
+def test_a_link_with_other_weights_runs_and_says_so(page):
+    found = arrive(page, RoundTrip(revision="0" * 12))
+    assert "pictures may differ" in found[page.notice]["text"]
+    assert found[page.notice]["run"]
+
+
+@pytest.mark.parametrize(("value", "bounds"), [(50, (1, 100)), (500, (1, 500)), (0, (0, 100)), (1, (1, 100)), (100, (1, 100))])
+def test_a_slider_stretches_for_what_a_link_brings(faces_model, value, bounds):
+    found = links.control(slider("steps", minimum=1, maximum=100), value, faces_model)
+    assert (found["value"], found["minimum"], found["maximum"]) == (value, *bounds)
+
+
+def test_portraits_of_a_link_show_the_picture_or_want_it(faces_model):
+    assert links.portrait(faces_model, "") == views.NO_PICTURE
+    assert links.portrait(faces_model, HASH) == views.wanted(HASH)
+    assert links.portrait(faces_model, "face:3")["src"].startswith("data:image/png")
+    with pytest.raises(DiffdemoError):
+        links.portrait(faces_model, "png:AAAA")
+
+
+HASH = "sha256:" + "0" * 64
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "wrong"),
+    [(views.wanted(HASH), {"picture": "face:1"}, True), (views.wanted(HASH), {"picture": HASH}, False), (None, {"picture": "face:1"}, False),
+     ({"picture": HASH, "src": "data:"}, {"picture": "face:1"}, False), ({"picture": "face:2"}, {"picture": "face:1"}, False),
+     ("x", {"picture": "face:1"}, False), ({}, {"picture": "face:1"}, False)],
+)  # fmt: skip
+def test_only_a_picture_that_a_link_waits_for_can_be_the_wrong_one(before, after, wrong):
+    assert bool(links.mistaken(before, after)) is wrong
+
+
+def test_two_runs_are_never_the_same_news_to_the_browser():
+    assert links.said("x", run=True) != links.said("x", run=True)
+    assert links.said("x") == {"text": "x", "run": ""}
+
+
+@pytest.fixture(scope="module")
+def cats_model(tmp_path_factory):
+    return replace(load_model(str(save_pipeline(tmp_path_factory.mktemp("cats") / "cats", size=32)), "cpu"), name=CATS)
+
+
+def offer_as_cats(model, page, monkeypatch) -> None:
+    """The table's model is this one, and not loaded yet."""
+    steps, load = models.load_steps, models.load_model
+
+    def load_steps(name, device=None, dtype="float32"):
+        yield from (models.Loading("downloading", 1, 2), model) if name == CATS else steps(name, device, dtype)
+
+    monkeypatch.setattr(models, "load_steps", load_steps)
+    monkeypatch.setattr(models, "load_model", lambda name, *rest: model if name == CATS else load(name, *rest))
+    monkeypatch.setattr(page.models, "_fetched", set(models.BUNDLED))
+
+
+@pytest.fixture
+def cats(page, cats_model, monkeypatch):
+    offer_as_cats(cats_model, page, monkeypatch)
+    return cats_model
+
+
+@pytest.fixture
+def loaded(page, cats):
+    list(page.models.fetch(CATS))
+    return cats
+
+
+def test_a_link_to_a_model_that_is_not_loaded_only_offers_it(page, cats):
+    e = RoundTrip(CATS, n=300, seeds=(1,), steps=2)
+    found = arrive(page, e)
+    others = page.others
+    assert set(found) == {page.wanted, page.notice, others.fold, others.name, others.card}
+    assert found[page.wanted] == e
+    assert found[others.name] == CATS
+    assert found[others.fold].open
+    assert "not loaded here yet" in found[page.notice]["text"]
+    assert found[page.notice]["run"] == ""
+    with pytest.raises(DiffdemoError, match="not loaded yet"):
+        page.models[CATS]
+
+
+def test_the_link_is_followed_once_its_model_is_loaded(page, cats):
+    e = RoundTrip(CATS, n=300, seeds=(1,), steps=2)
+    wanted = arrive(page, e)[page.wanted]
+    assert [state.done for state in page.models.fetch(CATS)] == [1]
+    found = page._moved(CATS, 250, wanted)
+    assert asked(page, found) == e
+    assert pending(page, found) == (e, None)
+    assert found[page.wanted] is None
+    *_, last = page._follow(found[page.pending])
+    assert last[0]["query"] == e.to_query()
+    assert last[-1] is None
+
+
+def test_the_switch_offers_the_model_of_a_link_that_is_loaded_already(page, loaded):
+    found = arrive(page, RoundTrip(CATS, n=300, seeds=(1,), steps=2))
+    assert found[page.rail.switch]["value"] == CATS
+    assert found[page.rail.switch]["choices"] == [*page.models.names, CATS]
+    assert CATS not in page.models.names
+
+
+def test_another_model_that_is_loaded_first_does_not_follow_the_link(page, loaded):
+    found = page._moved(CATS, 250, RoundTrip("digits", "digit:3"))
+    assert page.pending not in found
+    assert found[page.rail.portrait]["picture"].startswith("face:")
+    assert page._moved(CATS, 250, None)[page.notice] == links.said("")
+
+
+def test_a_link_that_holds_only_a_hash_asks_for_the_picture(page, loaded):
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8))
+    e = RoundTrip(CATS, picture_text(loaded, picture), n=300, seeds=(1,), steps=2)
+    found = arrive(page, e)
+    assert e.picture.startswith("sha256:")
+    assert pending(page, found) is None
+    assert found[page.notice]["run"] == ""
+    assert "too large to travel" in found[page.notice]["text"]
+    assert asked(page, found) == e
+    wanted = found[page.rail.portrait]
+    right, wrong = page._take(CATS, wanted, Uploaded(picture)), page._take(CATS, wanted, Uploaded(Image.new("RGB", (32, 32))))
+    assert right[page.notice]["text"] == ""
+    assert right[page.rail.portrait]["picture"] == e.picture
+    assert "another picture" in wrong[page.notice]["text"]
+    assert page.pending not in right | wrong
+
+
+def test_a_png_that_carries_a_large_picture_restores_both(page, loaded):
+    picture = Image.fromarray(np.random.default_rng(1).integers(0, 256, (32, 32, 3), dtype=np.uint8))
+    e = RoundTrip(CATS, picture_text(loaded, picture), n=300, seeds=(1,), steps=2)
+    data = exports.export(lab.run(e, loaded, picture), "sheet")
+    found = page._take("faces", None, brought(data))
+    e_found, given = pending(page, found)
+    assert replace(e_found, revision="") == e
+    assert np.array_equal(np.asarray(given), np.asarray(picture))
+    assert found[page.rail.portrait]["picture"] == e.picture
+    assert found[page.rail.portrait]["src"]
+    assert found[page.notice]["run"]
+
+
+BEYOND = [
+    RoundTrip(n=500), RoundTrip(n=500, picture=HASH), Curve(levels=(0, 500), picture=HASH), Collision(n=201, picture=HASH), RoundTrip(prompt="x")
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("e", BEYOND)
+def test_a_link_beyond_what_a_model_does_is_refused_even_before_its_picture_is_there(page, monkeypatch, tmp_path, e):
+    offer_as_cats(replace(load_model(str(save_latent(tmp_path / "kl", "kl", T=200)), "cpu"), name=CATS), page, monkeypatch)
+    list(page.models.fetch(CATS))
+    found = arrive(page, replace(e, model=CATS))
+    assert set(found) == {page.notice}
+    assert "200 noise steps" in found[page.notice]["text"] or "takes no prompt" in found[page.notice]["text"]
+
+
+def test_a_png_of_ours_restores_its_experiment_and_a_plain_picture_does_not(page, runs):
+    result, _ = runs["round-trip"]
+    found = page._take("digits", None, brought(exports.export(result, "sheet")))
+    assert asked(page, found) == replace(result.experiment, revision="")
+    assert pending(page, found) == (result.experiment, None)
+    plain = page._take("faces", None, brought(exports.export(result, "sheet", remember=False)))
+    assert set(plain) == {page.rail.portrait, page.notice}
+    assert plain[page.rail.portrait]["picture"].startswith("png:")
+    assert page._take("faces", None, None) == {page.notice: links.said("")}
+
+
+def test_a_dropped_file_is_taken_like_an_uploaded_one(page, runs):
+    data = base64.b64encode(exports.export(runs["round-trip"][0], "sheet")).decode()
+    found = page._drop("digits", None, SimpleNamespace(value=data))
+    assert pending(page, found) == (runs["round-trip"][0].experiment, None)
+
+
+def test_a_png_whose_experiment_is_broken_gets_one_sentence(page):
+    info, buffer = PngInfo(), io.BytesIO()
+    info.add_text(exports.QUERY, "v=1&n=5000")
+    Image.new("RGB", (4, 4)).save(buffer, "PNG", pnginfo=info)
+    with pytest.raises(DiffdemoError, match="Noise steps n"):
+        page._drop("faces", None, SimpleNamespace(value=base64.b64encode(buffer.getvalue()).decode()))
+
+
+def test_the_switch_brings_the_first_examples_and_nothing_collected(page):
+    found = page._switch("digits", 400)
+    assert found[page.rail.portrait]["picture"] == "digit:0"
+    assert found[page.second.portrait]["picture"] == "digit:3"
+    assert found[page.belief.collected] == []
+    assert found[page.rail.n]["value"] == 400
+    assert page.pending not in found
+    for name, n in (("cats", 400), (None, 400), (["faces"], 1), ("faces", 1001), ("faces", None)):
+        with pytest.raises(DiffdemoError):
+            page._switch(name, n)
+
+
+def test_nothing_else_runs_while_a_link_is_about_to(page):
+    values = [widget.value for widget in page.rail.inputs]
+    assert list(page._refresh((RoundTrip(), None), 0, *values)) == []
+    assert list(page._follow(None)) == []
