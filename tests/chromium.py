@@ -22,9 +22,6 @@ WAIT = 60_000  # a limit on two busy cores, not a measure
 def start():
     """Yields one browser, as a fixture does."""
     with sync_playwright() as play:
-        started = play.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-features=LocalNetworkAccessChecks"],
-        )
+        started = play.chromium.launch(executable_path=CHROMIUM, args=[f"--{flag}" for flag in FLAGS])
         yield started
         started.close()

@@ -10,6 +10,7 @@ from diffdemo.experiment import Belief, Branch, Collision, Curve, Embedding, Exp
 from diffdemo.lab.belief import BeliefResult, Candidate, belief, beliefs
 from diffdemo.lab.branch import BranchResult, branch
 from diffdemo.lab.collision import CollisionResult, collision
+from diffdemo.lab.cost import network_calls
 from diffdemo.lab.curve import CurveResult, crossing, curve
 from diffdemo.lab.embedding import Code, EmbeddingResult, embedding
 from diffdemo.lab.progress import Progress
@@ -31,6 +32,7 @@ __all__ = [
     "beliefs",
     "check_levels",
     "crossing",
+    "network_calls",
     "original",
     "picture",
     "picture_text",

@@ -16,7 +16,7 @@ from diffdemo.lab.progress import Progress
 from diffdemo.lab.subject import Judge
 from diffdemo.models import Model
 from diffdemo.noise import noise
-from diffdemo.schedule import filled, grid, with_jumps
+from diffdemo.schedule import Schedule, filled, grid, with_jumps
 
 FRAMES = 5  # states kept along each future, evenly spaced over its network calls
 
@@ -86,13 +86,11 @@ class BranchResult:
 def branch(e: Branch, model: Model, x0: Tensor) -> Iterator[Progress | BranchResult]:
     """Run it; yields Progress after every network call and last the result. The path comes first, then all futures in one batch."""
     began = time.monotonic()
-    levels = grid(model.schedule, model.schedule.T, e.steps)
-    places = sorted({round(k) for k in np.linspace(0, len(levels) - 2, e.points)})
-    ways = [with_jumps(levels[place:], e.jump) for place in places]
+    levels, places, ways = plan(e, model.schedule)
     rows = filled([way for way in ways for _ in range(e.futures)])
     ahead = sum(lane.walk_calls(model, rows))
     states, x = {0: model.schedule.add_noise(x0, noise((e.seed,), model.shape), levels[0])}, x0
-    for call, arrived in zip(_trunk(e, model, states[0], ways[0]), _arrivals(ways[0]), strict=True):
+    for call, arrived in zip(_trunk(e, model, states[0], ways[0]), arrivals(ways[0]), strict=True):
         x = call.step.x
         states.setdefault(levels.index(arrived), x)
         yield Progress(call.done, call.total + ahead, time.monotonic() - began, x0, states[0], call.step.x0_hat)
@@ -110,11 +108,18 @@ def branch(e: Branch, model: Model, x0: Tensor) -> Iterator[Progress | BranchRes
     yield _result(e, model, x0, trunk, futures.view(*shape, *model.shape), seeds, frames.frames(shape), calls, began)
 
 
+def plan(e: Branch, schedule: Schedule) -> tuple[list[int], list[int], list[list[int]]]:
+    """The levels of the path, the places among them where it branches, and the levels of the way down from each."""
+    levels = grid(schedule, schedule.T, e.steps)
+    places = sorted({round(k) for k in np.linspace(0, len(levels) - 2, e.points)})
+    return levels, places, [with_jumps(levels[place:], e.jump) for place in places]
+
+
 def _trunk(e: Branch, model: Model, x_T: Tensor, way: list[int]) -> Iterator[lane.Call]:
     return lane.walk_rows(model, x_T, torch.tensor([way]), (e.seed,), 1.0)
 
 
-def _arrivals(way: list[int]) -> list[int]:
+def arrivals(way: list[int]) -> list[int]:
     """The level that each network call leads to."""
     return [lower for upper, lower in pairwise(way) if lower < upper]
 

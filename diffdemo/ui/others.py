@@ -8,6 +8,7 @@ import gradio as gr
 from diffdemo import models
 from diffdemo.errors import ModelError
 from diffdemo.models import Loading, estimate_seconds
+from diffdemo.ui import views
 from diffdemo.ui.rail import QUIET
 from diffdemo.ui.shelf import Models
 from diffdemo.ui.widgets import RawDropdown, html, told
@@ -66,15 +67,8 @@ def card(name: Any) -> dict[str, Any]:
     return {
         "text": entry.card,
         "note": f"{entry.picture[0]} x {entry.picture[1]} pixels, {size}, licence {entry.licence}, revision {pinned}. "
-        f"On this machine {ROWS} seeds with {CALLS} steps take about {duration(seconds)}.",
+        f"On this machine {ROWS} seeds with {CALLS} steps take about {views.duration(seconds)}.",
     }  # fmt: skip
-
-
-def duration(seconds: float) -> str:
-    """A rough time in words."""
-    if seconds < 90:
-        return f"{max(seconds, 1):.0f} s"
-    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.0f} hours"
 
 
 def loading(state: Loading, told: dict[str, Any]) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from diffdemo.ui.paths_split import PathsSplit
 from diffdemo.ui.rail import QUIET, Rail, default_trip
 from diffdemo.ui.second import Second
 from diffdemo.ui.shelf import Models
-from diffdemo.ui.tab import Tab
+from diffdemo.ui.tab import Tab, long
 from diffdemo.ui.there_and_back import ThereAndBack
 from diffdemo.ui.two_pictures import TwoPictures
 from diffdemo.ui.widgets import STATIC, RawRadio, Uploaded, html, told
@@ -202,8 +202,9 @@ class Page:
         """Run what a link or a file brought."""
         if pending:
             e, given = pending
-            number = self._number(e)
-            yield from self._placed(number, self.tabs[number].follow(e, self.models[e.model], given))
+            number, model = self._number(e), self.models[e.model]
+            wait = long(e, model)
+            yield from self._placed(number, iter([(wait, None)]) if wait else self.tabs[number].follow(e, model, given))
 
     def _refresh(self, pending: Any, number: int, *values: Any) -> Iterator[tuple]:
         """Run the open tab unless it shows what the controls say, or an experiment is about to run that they do not show yet."""

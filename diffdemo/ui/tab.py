@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 
 import gradio as gr
 
-from diffdemo import report
+from diffdemo import lab, report
 from diffdemo.experiment import Experiment
 from diffdemo.lab import Progress
-from diffdemo.models import Model
+from diffdemo.models import Model, estimate_seconds
 from diffdemo.ui import links, views
 from diffdemo.ui.controls import experiment
 from diffdemo.ui.shelf import Models
@@ -20,6 +20,7 @@ SENTENCE = (
     '<p class="text" role="status" aria-live="polite"></p><p class="note"></p><div class="share"></div>'
     '<div class="bar" role="progressbar" aria-label="Progress" aria-valuemin="0" aria-valuemax="100"><div class="fill"></div></div>'
 )
+PATIENCE = 60  # seconds that a run may take, roughly, without having been asked for by Run
 LINK = "{link}"  # stands for the link in the words for a forum; the browser knows where the page is
 WAITING = {"text": "Computing …", "note": ""}
 
@@ -90,9 +91,12 @@ class Tab:
             yield sentence if "total" in sentence else {**sentence, "query": query(asked), "fresh": True}, found
 
     def arrive(self, models: Models, sentence: Any, values: tuple) -> Iterator[tuple[Any, Any]]:
-        """Run only if what the tab shows is not what the rail describes."""
-        if isinstance(sentence, dict) and sentence.get("query") == query(experiment(self.kind, models, values)):
+        """Run only if what the tab shows is not what the rail describes, and if nobody has to wait long for what nobody asked for."""
+        asked, model = experiment(self.kind, models, values), models[values[0]]
+        if isinstance(sentence, dict) and sentence.get("query") == query(asked):
             yield gr.skip(), gr.skip()
+        elif wait := long(asked, model):
+            yield wait, None
         else:
             yield from self.run(models, values)
 
@@ -119,6 +123,15 @@ class Tab:
             if due and isinstance(item, Progress):
                 shown = item.done
             yield item, due
+
+
+def long(asked: Any, model: Model) -> dict[str, Any] | None:
+    """What to say instead of running something that takes more than PATIENCE; None where it does not."""
+    seconds = estimate_seconds(model.conditioned(asked.prompt, asked.guidance), lab.network_calls(asked, model.schedule), 1)
+    if seconds < PATIENCE:
+        return None
+    text = f"This takes about {views.duration(seconds)} on this machine. Press Run to start it; fewer seeds and steps take less."
+    return {"text": text, "note": f"{lab.network_calls(asked, model.schedule):,} network calls of {model.name}."}
 
 
 def query(asked: Any) -> str:

@@ -72,16 +72,16 @@ def test_a_copied_link_opens_in_a_fresh_profile_with_the_same_pictures(fresh):
 
 
 def test_links_open_their_tab_with_every_control_set(fresh):
-    page = fresh("?v=1&kind=branch&model=digits&picture=digit:5&seed=3&points=3&futures=2&steps=300&jump=1")
+    page = fresh("?v=1&kind=branch&model=digits&picture=digit:5&seed=3&points=1&futures=13&steps=2&jump=1")
     expect(sentence(page, "branch")).to_contain_text("From n = 1000", timeout=3 * WAIT)
-    assert [number(page, f"#branch-{name}") for name in ("points", "futures", "steps", "jump")] == ["3", "2", "300", "1"]
+    assert [number(page, f"#branch-{name}") for name in ("points", "futures", "steps", "jump")] == ["1", "13", "2", "1"]
     assert page.get_by_role("radio", name="digits").is_checked()
     page = fresh("?v=1&kind=belief&n=450&seed=7&line_up=face:17,face:4,face:12")
     expect(sentence(page, "belief")).to_contain_text("among 3;", timeout=WAIT)
     assert (number(page, "#dial"), number(page, "#first")) == ("450", "7")
     page = fresh("?v=1&n=300&seeds=9,3,5&steps=4&solver=dpm%2B%2B2m")
     expect(sentence(page)).to_contain_text("Of 3 noises of 300 steps", timeout=WAIT)
-    assert page.locator("#map text.seed").all_inner_texts() == ["9", "3", "5"]
+    assert page.locator("#map text.seed").all_text_contents() == ["9", "3", "5"]
     open_tab(page, "Two pictures, one noise")
     expect(page).to_have_url(re.compile("kind=collide"), timeout=WAIT)
     open_tab(page, "There and back")

@@ -83,7 +83,7 @@ def test_a_name_that_is_not_in_the_table_gets_one_sentence(shelf, name):
      (7200, "2 hours"), (360_000, "100 hours")],
 )  # fmt: skip
 def test_durations_are_told_in_words(seconds, words):
-    assert others.duration(seconds) == words
+    assert views.duration(seconds) == words
 
 
 def test_the_card_says_how_far_a_load_is():
