@@ -113,8 +113,7 @@ def test_a_load_that_fails_says_why_and_offers_nothing(shelf, monkeypatch):
     loads(monkeypatch, Loading("downloading", 1, 2), ModelError("The disk is full."))
     seen = []
     with pytest.raises(ModelError, match="The disk is full"):
-        for item in others.fetch(shelf, CATS):
-            seen.append(item)  # noqa: PERF402
+        seen.extend(others.fetch(shelf, CATS))
     assert seen[-1][0] == {**others.card(CATS), "note": "The disk is full."}
     assert all(choice == gr.skip() for _, choice in seen)
     assert shelf.missing(CATS)
