@@ -32,7 +32,12 @@ def description(e: Any) -> str:
     own = "a picture of one's own"
     result = None if e.picture.startswith("sha256:") else service.known(e)
     said = f"{report.told(result, own)} " if result else ""
-    return f"{said}{report.settings(e, own).capitalize()}."
+    return f"{said}{_begun(report.settings(e, own))}."
+
+
+def _begun(text: str) -> str:
+    """The text as a sentence begins; names and prompts in it keep their capitals."""
+    return text[:1].upper() + text[1:]
 
 
 def alt(e: Any) -> str:
@@ -52,7 +57,7 @@ def draw(e: Any) -> bytes:
     page = Image.new("RGB", (WIDTH, HEIGHT), "white")
     pen = ImageDraw.Draw(page)
     pen.text((_MARGIN, 56), QUESTIONS[type(e)], sheets.INK, font(52))
-    for line, text in enumerate(wrapped(f"{report.settings(e).capitalize()}.", 24, WIDTH - 2 * _MARGIN)[:2]):
+    for line, text in enumerate(wrapped(f"{_begun(report.settings(e))}.", 24, WIDTH - 2 * _MARGIN)[:2]):
         pen.text((_MARGIN, 132 + 34 * line), text, sheets.SOFT, font(24))
     _place(page, images.shown(lab.picture(e.picture, model))[0], _MARGIN, _TOP, 320)
     pen.line([(408, _TOP + 160), (448, _TOP + 160)], sheets.TRACK, 5)

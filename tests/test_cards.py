@@ -55,8 +55,10 @@ def test_the_same_experiment_gives_the_same_card(drawn):
 
 @pytest.mark.parametrize(
     "e",
-    [RoundTrip(seeds=range(64)), Curve(levels=range(64), seeds=(1,)), Belief(line_up=",".join(["face:1"] * 16)), RoundTrip(picture=SMALL), RoundTrip(n=0),
-     RoundTrip("digits", SMALL), RoundTrip("digits", "face:3", revision="0" * 12, steps=1000, eta=1 / 3), Branch(seed=2**31 - 33)],
+    [RoundTrip(seeds=range(64)),
+     Curve(levels=range(64), seeds=(1,)), Belief(line_up=",".join(["face:1"] * 16)), RoundTrip(n=0),
+     RoundTrip(picture=SMALL), RoundTrip("digits", SMALL), RoundTrip("digits", "face:3", revision="0" * 12, steps=1000, eta=1 / 3),
+     Branch(seed=2**31 - 33)],
     ids=lambda e: e.to_query()[9:60],
 )  # fmt: skip
 def test_the_largest_and_the_oddest_experiments_have_a_card(e):
@@ -99,6 +101,12 @@ def test_the_words_tell_the_settings_and_are_one_line(e):
     assert "sha256" not in said
     if hasattr(e, "n"):
         assert f"n = {e.n}" in said
+
+
+def test_names_keep_their_capitals():
+    said = cards.description(RoundTrip("CompVis/stable-diffusion-v1-4", prompt="A Cat"))
+    assert said.startswith("Model CompVis/stable-diffusion-v1-4, ")
+    assert "A Cat" in said
 
 
 def test_the_sentence_of_a_kept_run_comes_first(monkeypatch, runs):

@@ -1,7 +1,9 @@
 import io
+import itertools
 import random
 import unicodedata
 from dataclasses import fields
+from urllib.parse import quote
 
 import pytest
 from PIL import Image
@@ -134,6 +136,40 @@ def test_odd_values_of_every_field_get_one_sentence_or_stay_inside(name):
     for kind in KINDS.values():
         for odd in ODD:
             check_hostile(f"v=1&kind={kind.kind}&{name}={odd}")
+
+
+EDGES = {
+    "n": ("0", "1", "1000", "1001"),
+    "seed": ("0", "2147483615", "2147483616", "2147483639", "2147483640", "2147483647", "2147483648"),
+    "seeds": ("0", "0-15", "0-16", "0-63", "0-64", "1,1", "2147483647", "2147483648"),
+    "levels": ("0", "0:1000:16", "0:1000:15", "0,1001", "1000", "1001", "5,5", "9,5"),
+    "steps": ("0", "1", "1000", "1001"),
+    "eta": ("0", "1e-5", "1", "1.0001"),
+    "solver": ("dpm++2m", "euler"),
+    "warm": ("1", "1.0001"),
+    "methods": ("ddim", "ddim,ddim", "magic"),
+    "points": ("0", "1", "32", "33"),
+    "futures": ("1", "2", "32", "33"),
+    "jump": ("20", "21"),
+    "guidance": ("0.99", "1", "20", "20.1"),
+    "picture": ("face:2147483647", "face:2147483648", "digit:9999", "digit:10000", "png:" + "A" * 1596, "png:" + "A" * 1597, "sha256:" + "0" * 64),
+    "other": ("", "face:2147483648", "png:" + "A" * 1597, "sha256:" + "0" * 64),
+    "line_up": (",".join(["face:1"] * 16), ",".join(["face:1"] * 17), "face:1,", ",".join(["png:" + "A" * 1590] * 4), "sha256:" + "0" * 64),
+    "model": ("a" * 100, "a" * 101, "../x", "a/b/c"),
+    "prompt": ("a" * 300, "a" * 301, quote("猫" * 300), "%C2%85", "%E2%80%A8", "%E2%80%A9", "%00"),
+    "revision": ("0123456789ab", "0123456789aB", "0123456789abc"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_two_values_at_the_edge_of_their_bounds_lead_out_of_them(kind):
+    own = {item.name for item in fields(KINDS[kind])}
+    edges = [(name, value) for name, values in EDGES.items() if name in own for value in values]
+    taken = 0
+    for (name, value), (second, other) in itertools.combinations(edges, 2):
+        if name != second:
+            taken += check_hostile("v=1&kind=" + kind + f"&{name}={quote(value, safe='%,:/')}&{second}={quote(other, safe='%,:/')}")
+    assert taken > 100
 
 
 def test_negative_zero_is_zero_in_a_link():

@@ -51,7 +51,8 @@ def test_the_served_page_has_the_preview_of_its_link_and_none_of_gradios(address
     answer, page = get(f"{address}?{query}" if query else address)
     found = tags(page)
     assert set(found) == {
-        "og:type", "og:site_name", "og:title", "og:description", "og:url", "og:image", "og:image:width", "og:image:height", "og:image:alt", "twitter:card"
+        "og:type", "og:site_name", "og:title", "og:description", "og:url", "og:image", "og:image:width", "og:image:height", "og:image:alt",
+        "twitter:card",
     }  # fmt: skip
     assert int(answer.headers["content-length"]) == len(page)
     assert found["og:title"].startswith("diffdemo: ")

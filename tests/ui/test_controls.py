@@ -48,7 +48,7 @@ def check_identity(e, model, before):
 FACES = experiments(model=st.just("faces"), prompts=st.just(""), guided=False)
 
 
-@hypothesis.settings(max_examples=300, **SAME)
+@hypothesis.settings(max_examples=200, **SAME)
 @hypothesis.given(FACES, st.sampled_from((START, USED, OTHER_SOLVER)))
 def test_controls_stand_for_any_experiment_whatever_they_said_before(faces_model, e, before):
     check_identity(e, faces_model, before)

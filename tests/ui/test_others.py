@@ -4,7 +4,7 @@ import pytest
 from diffdemo import models
 from diffdemo.errors import DiffdemoError, ModelError
 from diffdemo.models import BUNDLED, TABLE, Loading
-from diffdemo.ui import others
+from diffdemo.ui import others, views
 from diffdemo.ui.shelf import Models
 
 HUB = [entry for entry in TABLE if entry.hub]
@@ -113,8 +113,7 @@ def test_a_load_that_fails_says_why_and_offers_nothing(shelf, monkeypatch):
     loads(monkeypatch, Loading("downloading", 1, 2), ModelError("The disk is full."))
     seen = []
     with pytest.raises(ModelError, match="The disk is full"):
-        for item in others.fetch(shelf, CATS):
-            seen.append(item)
+        seen.extend(others.fetch(shelf, CATS))
     assert seen[-1][0] == {**others.card(CATS), "note": "The disk is full."}
     assert all(choice == gr.skip() for _, choice in seen)
     assert shelf.missing(CATS)
