@@ -1,6 +1,10 @@
+import os
 import random
+import subprocess
+import sys
 import threading
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -176,3 +180,52 @@ def test_no_model_is_loaded_and_nothing_raised_to_know_a_result(monkeypatch):
     assert service.known(RoundTrip(prompt="a cat")) is None
     monkeypatch.setattr(lab, "resolve", lambda *_: pytest.fail("loaded"))
     assert service.known(RoundTrip("google/ddpm-cat-256")) is None
+
+
+LENT = '''
+import os, pickle
+calls = []
+
+def GPU(function=None, **_):
+    """As on ZeroGPU: arguments, results and every yield are pickled, and the work is done in a forked process."""
+    from inspect import isgeneratorfunction
+
+    def lent(*args):
+        args = pickle.loads(pickle.dumps(args))
+        read, write = os.pipe()
+        if not os.fork():
+            with os.fdopen(write, "wb") as out:
+                for item in function(*args) if isgeneratorfunction(function) else [function(*args)]:
+                    pickle.dump(item, out)
+            os._exit(0)
+        os.close(write)
+        calls.append(function.__name__)
+        with os.fdopen(read, "rb") as found:
+            while True:
+                try:
+                    yield pickle.load(found)
+                except EOFError:
+                    return
+    return lent if isgeneratorfunction(function) else lambda *args: next(lent(*args))
+'''
+ASKED = """
+import torch; torch.set_num_threads(1)
+import spaces
+from diffdemo import lab, service
+from diffdemo.experiment import Belief, RoundTrip
+from diffdemo.models import load_model
+model, e = load_model("faces", "cpu"), RoundTrip(n=200, seeds=(1, 2), steps=2)
+*progress, result = service.stream(e, model)
+assert [item.done for item in progress] == [1, 2], progress
+assert torch.equal(result.reconstructions, lab.run(e, model).reconstructions)
+assert list(service.stream(e, model)) == [result]
+assert [found.experiment.n for found in service.beliefs(Belief(), model, None, (0, 300))] == [0, 300]
+assert spaces.calls == ["_work", "_beliefs"], spaces.calls
+"""
+
+
+def test_where_a_gpu_is_lent_the_work_is_done_in_a_process_of_its_own(tmp_path):
+    (tmp_path / "spaces.py").write_text(LENT)
+    path = os.pathsep.join([str(tmp_path), str(Path(__file__).parent.parent)])
+    done = subprocess.run([sys.executable, "-c", ASKED], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
