@@ -5,6 +5,7 @@ what depends on a model (n <= T, which models and pictures there are) is checked
 """
 
 import base64
+import re
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlencode
@@ -16,6 +17,7 @@ from diffdemo.terms import SEED_END
 VERSION = "1"
 MAX_QUERY = 8000  # characters of a link's query
 MAX_TILES = 1024  # levels x seeds of a curve
+FOREIGN = re.compile(r"__|utm_|fbclid$|gclid$|ref$|logs$|deep_link$")  # names that Gradio, Spaces and other sites put into an address
 WAYS_BACK = 8  # from the x_n that two pictures share
 
 
@@ -238,7 +240,7 @@ KINDS: dict[str, type[Experiment]] = {cls.kind: cls for cls in (RoundTrip, Curve
 
 
 def experiment_from_query(query: str) -> Experiment:
-    """Read an experiment back from a link's query string; absent fields take their defaults, names that begin with "__" are the page's own.
+    """Read an experiment back from a link's query string; absent fields take their defaults, names that others add are left out.
 
     Raises:
         ExperimentError: too long, of another version, of an unknown kind, with an unknown or doubled field, or with a value out of bounds.
@@ -249,8 +251,9 @@ def experiment_from_query(query: str) -> Experiment:
         pairs = parse_qsl(query.removeprefix("?"), keep_blank_values=True, strict_parsing=True, errors="strict", max_num_fields=50)
     except ValueError as error:
         raise ExperimentError("This link is damaged: it is not made of name=value pairs.") from error
-    values = dict(pair for pair in pairs if not pair[0].startswith("__"))
-    if len(values) < sum(not name.startswith("__") for name, _ in pairs):
+    own = [pair for pair in pairs if not FOREIGN.match(pair[0])]
+    values = dict(own)
+    if len(values) < len(own):
         raise ExperimentError("This link is damaged: it names a field twice.")
     if values.pop("v", None) != VERSION:
         raise ExperimentError(f"This link is not of version {VERSION}, the only one there is so far.")

@@ -56,6 +56,11 @@ class Results:
             while sum(size for _, size in self._kept.values()) > self.limit:
                 self._kept.popitem(last=False)
 
+    def clear(self) -> None:
+        """Forget them all."""
+        with self._lock:
+            self._kept.clear()
+
     def __len__(self) -> int:
         return len(self._kept)
 

@@ -113,7 +113,7 @@ def test_without_a_network_the_sentence_is_the_same(monkeypatch, tmp_path):
 def test_a_model_of_the_hub_is_downloaded_observably(monkeypatch, folders):
     asked = []
     monkeypatch.setattr(huggingface_hub, "snapshot_download", hub_of(folders["epsilon"], asked))
-    monkeypatch.setattr(loading, "POLL", 0.0)
+    monkeypatch.setattr(loading, "POLL", 0.01)
     told = []
     monkeypatch.setattr(loading._Job, "tell", lambda job, *state: told.append(state))
     *steps, model = load_steps("somebody/a-model", "cpu")

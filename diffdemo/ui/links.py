@@ -1,6 +1,5 @@
 """Links into the page: what an address asks for, and what the page's controls show of it."""
 
-import re
 import secrets
 from typing import Any
 from urllib.parse import urlencode
@@ -12,8 +11,6 @@ from diffdemo.experiment import Experiment, experiment_from_query
 from diffdemo.models import Model
 from diffdemo.ui import handlers, views
 
-FOREIGN = re.compile(r"__|utm_|fbclid$|gclid$|ref$|logs$|deep_link$")  # names in an address that others put there
-
 
 def asked(parameters: dict[str, str]) -> Experiment | None:
     """The experiment that an address asks for; None where it asks for none.
@@ -24,8 +21,7 @@ def asked(parameters: dict[str, str]) -> Experiment | None:
     Raises:
         ExperimentError: it asks for something, but not for an experiment.
     """
-    own = {name: value for name, value in parameters.items() if not FOREIGN.match(name)}
-    return experiment_from_query(urlencode(own)) if "v" in own or "kind" in own else None
+    return experiment_from_query(urlencode(parameters)) if "v" in parameters or "kind" in parameters else None
 
 
 def control(widget: Any, value: Any, model: Model) -> Any:

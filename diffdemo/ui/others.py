@@ -91,4 +91,4 @@ def fetch(shelf: Models, name: Any) -> Iterator[tuple[dict[str, Any], Any]]:
     except ModelError as error:
         yield {**said, "note": str(error)}, gr.skip()
         raise
-    yield said, gr.update(choices=list(dict.fromkeys([*shelf.names, name])), value=name)
+    yield said, gr.update(choices=shelf.names, value=name)

@@ -98,7 +98,7 @@ class Rail:
         """
         n = min(stand.get("n", FIELDS["n"].default), model.schedule.T)
         own = {self.by_name[name]: links.control(self.by_name[name], value, model) for name, value in stand.items() if name != "n"}
-        switch = e.model if e.model in self.models.names else gr.update(choices=[*self.models.names, e.model], value=e.model)
+        switch = gr.update(choices=self.models.names, value=e.model)
         return {self.switch: switch, self.portrait: picture, **self.suit(model, n), **own}
 
     def wire(self, charts: list[Any]) -> list[Any]:

@@ -18,7 +18,7 @@ class Models:
 
     def __init__(self, first: Model, device: str | None = None):
         self.first, self.device = first, device
-        self.names = list(dict.fromkeys([first.name, *BUNDLED]))  # what the switch offers a new visitor
+        self.names = list(dict.fromkeys([first.name, *BUNDLED]))  # what the switch offers
         self._fetched = set(BUNDLED)  # these load without a download
 
     def __getitem__(self, name: Any) -> Model:
@@ -53,3 +53,5 @@ class Models:
             if isinstance(state, Loading):
                 yield state
         self._fetched.add(name)
+        if name not in self.names:
+            self.names.append(name)

@@ -8,7 +8,7 @@ import pytest
 from doubles import save_pipeline
 from PIL import Image
 
-from diffdemo import lab, report
+from diffdemo import lab, report, service
 from diffdemo.errors import DiffdemoError
 from diffdemo.experiment import Belief, Branch, Collision, Curve, Embedding, RoundTrip
 from diffdemo.models import load_model
@@ -26,6 +26,11 @@ from diffdemo.ui.two_pictures import TwoPictures
 
 VALUES = ("faces", {"picture": "face:17"}, 250, 0, 3, 4, 0, "ddim", "trailing", "picture", 2, "", "", 1, [])
 DIGITS = ("digits", {"picture": "digit:3"}, *VALUES[2:])
+
+
+@pytest.fixture(autouse=True)
+def _nothing_kept():
+    service.results.clear()
 
 
 @pytest.fixture(scope="module")
