@@ -25,3 +25,21 @@ def start():
         started = play.chromium.launch(executable_path=CHROMIUM, args=[f"--{flag}" for flag in FLAGS])
         yield started
         started.close()
+
+
+def pictures(page, kind):
+    return page.eval_on_selector_all(f"#map .tile.{kind} image", "nodes => nodes.map(n => n.getAttribute('href'))")
+
+
+def sentence(page, tab="round-trip"):
+    return page.locator(f"#{tab}-sentence .text")
+
+
+def open_tab(page, title):
+    page.locator("[role=tablist] button, .overflow-dropdown button").filter(has_text=title).click()
+
+
+def set_number(page, selector, value):
+    box = page.locator(f"{selector} input[type=number]")
+    box.fill(str(value))
+    box.blur()

@@ -74,8 +74,8 @@ def built():
     made = []
 
     class Kept(page.Page):
-        def __init__(self, models):
-            super().__init__(models)
+        def __init__(self, *args):
+            super().__init__(*args)
             made.append(self)
 
     with pytest.MonkeyPatch.context() as patch:

@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 
 import app
@@ -26,6 +28,7 @@ def test_evaluate_prints_its_tables(capsys, tmp_path, monkeypatch):
     from diffdemo import evaluation
 
     monkeypatch.setattr(evaluation, "LEVELS", (1000,))
+    monkeypatch.setattr(evaluation, "sheet", partial(evaluation.sheet, count=8))
     assert main(["evaluate", "faces", "--samples", "4", "--guesses", "2", "--faces", "2", "--sheet", str(tmp_path / "sheet.png")]) == 0
     said = capsys.readouterr().out
     assert "are legal faces" in said

@@ -55,7 +55,7 @@ def build_demo(name: str = "faces", device: str | None = None) -> gr.Blocks:
     first = load_model(name, device)
     models = Models(first, device)
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, 3600)) as demo:
-        Page(models)
+        Page(models, demo)
         gr.Markdown(footer(), elem_id="footer")
         endpoints.publish(models, LANE)
     return demo.queue(max_size=QUEUE, default_concurrency_limit=1, api_open=False)
@@ -74,11 +74,12 @@ class Page:
 
     Args:
         models: those the page can switch between.
+        demo: the page as Gradio sees it, under construction.
     """
 
-    def __init__(self, models: Models):
+    def __init__(self, models: Models, demo: gr.Blocks):
         trip = default_trip(models)
-        self.models = models
+        self.models, self.demo = models, demo
         self.curve, self.belief, self.second = NoReturn(), CouldHaveBeen(), Second(models)
         first, pair = ThereAndBack(_opening(models, trip)), TwoPictures(self.second)
         self.tabs: list[Tab] = [first, self.curve, IsAnEmbedding(self.second), pair, self.belief, PathsSplit()]
@@ -133,7 +134,7 @@ class Page:
         shown = [*rail.inputs, *rail.suited, *self.second.strips, *(widget for tab in self.tabs for widget in tab.own)]
         others = self.others
         outputs = [*dict.fromkeys(shown), self.strip, self.open, self.pending, self.wanted, self.notice, others.fold, others.name, others.card]
-        gr.context.Context.root_block.load(told(self._arrive), None, outputs, queue=False, **QUIET)
+        self.demo.load(told(self._arrive), None, outputs, queue=False, **QUIET)
         uploaded = rail.upload.input(told(self._take), [rail.switch, rail.portrait, rail.upload], outputs, queue=False, **QUIET)
         dropped = self.files.select(told(self._drop), [rail.switch, rail.portrait], outputs, queue=False, **QUIET)
         follow = self.notice.select(**{**refresh, "fn": told(self._follow), "inputs": self.pending})

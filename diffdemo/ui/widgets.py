@@ -50,51 +50,38 @@ def told(handler: Callable, *bound: Any) -> Callable:
     return wrapped
 
 
-def _as_sent(_: Any, payload: Any) -> Any:
-    """The value as it was sent; the experiment checks it."""
-    return payload
+class _AsSent:
+    """Hands the value on as it was sent; the experiment checks it."""
+
+    is_template = True
+
+    def preprocess(self, payload: Any) -> Any:
+        """The value as it was sent."""
+        return payload
 
 
-class RawSlider(gr.Slider):
+class RawSlider(_AsSent, gr.Slider):
     """A slider whose value reaches the experiment as it was sent."""
 
-    is_template = True
-    preprocess = _as_sent
 
-
-class RawNumber(gr.Number):
+class RawNumber(_AsSent, gr.Number):
     """A number box whose value reaches the experiment as it was sent."""
 
-    is_template = True
-    preprocess = _as_sent
 
-
-class RawRadio(gr.Radio):
+class RawRadio(_AsSent, gr.Radio):
     """A choice whose value reaches the experiment as it was sent."""
 
-    is_template = True
-    preprocess = _as_sent
 
-
-class RawChoices(gr.CheckboxGroup):
+class RawChoices(_AsSent, gr.CheckboxGroup):
     """Some of several words, which reach the experiment as they were sent."""
 
-    is_template = True
-    preprocess = _as_sent
 
-
-class RawDropdown(gr.Dropdown):
+class RawDropdown(_AsSent, gr.Dropdown):
     """A choice from a list whose value reaches its handler as it was sent."""
 
-    is_template = True
-    preprocess = _as_sent
 
-
-class RawText(gr.Textbox):
+class RawText(_AsSent, gr.Textbox):
     """A line of text that reaches the experiment as it was sent."""
-
-    is_template = True
-    preprocess = _as_sent
 
 
 class Upload(gr.Image):

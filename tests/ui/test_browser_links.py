@@ -6,9 +6,8 @@ import re
 import zipfile
 
 import pytest
-from chromium import WAIT, expect, in_browser
+from chromium import WAIT, expect, in_browser, open_tab, pictures, sentence, set_number
 from PIL import Image
-from test_browser import open_tab, pictures, sentence, set_number
 
 from diffdemo.experiment import experiment_from_query
 from diffdemo.exports import read_experiment

@@ -19,7 +19,7 @@ SKY = 0xB6E3F4
 
 
 def posted(model, pixels, **changes):
-    return {"side": model.shape[2], "channels": model.shape[0], "pixels": pixels, **changes}
+    return {"side": model.picture_shape[2], "channels": model.picture_shape[0], "pixels": pixels, **changes}
 
 
 def test_blank_is_a_background_colour_for_faces_and_black_for_digits():
@@ -43,7 +43,7 @@ def test_every_palette_colour_is_offered_once_under_its_name():
 @pytest.mark.parametrize("model", [FACES, DIGITS, WIDE])
 def test_a_picture_survives_the_way_to_the_pad_and_back(model):
     generator = torch.Generator().manual_seed(0)
-    x0 = torch.randint(0, 256, (1, *model.shape), generator=generator).float() / 127.5 - 1
+    x0 = torch.randint(0, 256, (1, *model.picture_shape), generator=generator).float() / 127.5 - 1
     found = pad.pad_value(model, x0)
     assert torch.equal(pad.read_drawing(model, posted(model, found["pixels"])), x0)
 
