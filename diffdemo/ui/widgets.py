@@ -50,37 +50,39 @@ def told(handler: Callable, *bound: Any) -> Callable:
     return wrapped
 
 
-class _AsSent:
-    """Hands the value on as it was sent; the experiment checks it."""
-
-    is_template = True
-
-    def preprocess(self, payload: Any) -> Any:
-        """The value as it was sent."""
-        return payload
+def _as_sent(component: type) -> type:
+    """The component with the front end of its parent, but handing values on as they were sent; the experiment checks them."""
+    component.is_template, component.preprocess = True, lambda _, payload: payload  # type: ignore[attr-defined]
+    return component
 
 
-class RawSlider(_AsSent, gr.Slider):
+@_as_sent
+class RawSlider(gr.Slider):
     """A slider whose value reaches the experiment as it was sent."""
 
 
-class RawNumber(_AsSent, gr.Number):
+@_as_sent
+class RawNumber(gr.Number):
     """A number box whose value reaches the experiment as it was sent."""
 
 
-class RawRadio(_AsSent, gr.Radio):
+@_as_sent
+class RawRadio(gr.Radio):
     """A choice whose value reaches the experiment as it was sent."""
 
 
-class RawChoices(_AsSent, gr.CheckboxGroup):
+@_as_sent
+class RawChoices(gr.CheckboxGroup):
     """Some of several words, which reach the experiment as they were sent."""
 
 
-class RawDropdown(_AsSent, gr.Dropdown):
+@_as_sent
+class RawDropdown(gr.Dropdown):
     """A choice from a list whose value reaches its handler as it was sent."""
 
 
-class RawText(_AsSent, gr.Textbox):
+@_as_sent
+class RawText(gr.Textbox):
     """A line of text that reaches the experiment as it was sent."""
 
 
