@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
+from weakref import WeakValueDictionary
 
 from PIL import Image
 from torch import Tensor
@@ -25,7 +26,7 @@ except ImportError:
 
 
 MAX_BYTES = 200_000_000  # of all results kept
-_at_hand: dict[str, Model] = {}  # what a borrowed process finds by name, for a network is not sent to it
+_at_hand: "WeakValueDictionary[str, Model]" = WeakValueDictionary()  # what a borrowed process finds by name; networks are not sent to it
 
 
 class Results:

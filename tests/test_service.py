@@ -1,8 +1,10 @@
+import gc
 import os
 import random
 import subprocess
 import sys
 import threading
+import weakref
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from PIL import Image
 from diffdemo import lab, service
 from diffdemo.errors import DiffdemoError
 from diffdemo.experiment import Belief, Embedding, RoundTrip
-from diffdemo.models import load_model
+from diffdemo.models import load_model, loading
 from diffdemo.service import Results, weight
 
 E = RoundTrip(n=200, seeds=(1,), steps=2)
@@ -213,7 +215,7 @@ import torch; torch.set_num_threads(1)
 import spaces
 from diffdemo import lab, service
 from diffdemo.experiment import Belief, RoundTrip
-from diffdemo.models import load_model
+from diffdemo.models import load_model, loading
 model, e = load_model("faces", "cpu"), RoundTrip(n=200, seeds=(1, 2), steps=2)
 *progress, result = service.stream(e, model)
 assert [item.done for item in progress] == [1, 2], progress
@@ -222,6 +224,17 @@ assert list(service.stream(e, model)) == [result]
 assert [found.experiment.n for found in service.beliefs(Belief(), model, None, (0, 300))] == [0, 300]
 assert spaces.calls == ["_work", "_beliefs"], spaces.calls
 """
+
+
+def test_a_model_that_is_not_used_any_more_is_not_held(tmp_path):
+    model = load_model(str(save_pipeline(tmp_path / "passing")), device="cpu")
+    list(service.stream(RoundTrip(model.name, n=2, seeds=(0,), steps=1), model))
+    gone = weakref.ref(model)
+    service.results.clear()
+    loading._cache.clear()
+    del model
+    gc.collect()
+    assert gone() is None
 
 
 def test_where_a_gpu_is_lent_the_work_is_done_in_a_process_of_its_own(tmp_path):
