@@ -1,6 +1,7 @@
 """Run diffdemo: `python app.py`, then open the address it prints."""
 
 import argparse
+import logging
 import sys
 
 from diffdemo.errors import DiffdemoError
@@ -9,10 +10,11 @@ from diffdemo.errors import DiffdemoError
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """The flags."""
     parser = argparse.ArgumentParser(description="diffdemo: what noise does in a diffusion model.")
-    parser.add_argument("--model", default="faces", help="shown first: a bundled model (faces, digits) or a local diffusers folder")
+    parser.add_argument("--model", default="faces", help="shown first: a bundled model (faces, digits), a diffusers folder or a Hub id")
     parser.add_argument("--device", help="cpu, cuda, mps (default: the best there is)")
     parser.add_argument("--server-name", help="address to listen on (default: GRADIO_SERVER_NAME, else 127.0.0.1)")
     parser.add_argument("--port", type=int, help="port (default: GRADIO_SERVER_PORT, else the first free one from 7860)")
+    parser.add_argument("--limit", type=float, help="seconds, as estimated before, that one run may take (default: 120 on a Space, else no limit)")
     parser.add_argument("--share", action="store_true", help="also open a public gradio.live link")
     return parser.parse_args(arguments)
 
@@ -20,15 +22,17 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """Build the page and serve it until stopped; returns 2 with one sentence on stderr where a flag cannot be met."""
     args = parse(arguments)
+    logging.basicConfig(format="%(asctime)s %(message)s")
+    logging.getLogger("diffdemo").setLevel(logging.INFO)  # one line a run
     from diffdemo.ui import build_demo, launch_options  # seconds to import: after the flags are known to be right
 
     try:
-        demo = build_demo(args.model, args.device)
+        demo, options = build_demo(args.model, args.device, args.limit), launch_options()
     except DiffdemoError as error:
         print(f"diffdemo: {error}", file=sys.stderr)
         return 2
     try:
-        demo.launch(server_name=args.server_name, server_port=args.port, share=args.share, **launch_options())
+        demo.launch(server_name=args.server_name, server_port=args.port, share=args.share, **options)
     except OSError:
         print(f"diffdemo: port {args.port or '7860 to 7959'} is taken or not allowed; choose another with --port", file=sys.stderr)
         return 2

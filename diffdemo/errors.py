@@ -3,7 +3,8 @@
 DiffdemoError
 ├── ExperimentError   a field of an experiment, or a link, says something impossible
 ├── PictureError      a picture cannot be read or does not fit
-└── ModelError        a model is unknown, incomplete or of an unsupported kind
+├── ModelError        a model is unknown, incomplete or of an unsupported kind
+└── BudgetError       a run costs more than is given to one
 """
 
 
@@ -21,3 +22,7 @@ class PictureError(DiffdemoError):
 
 class ModelError(DiffdemoError):
     """A model is unknown, incomplete or of an unsupported kind."""
+
+
+class BudgetError(DiffdemoError):
+    """A run costs more than is given to one."""

@@ -1,9 +1,12 @@
-"""What a page that many visitors share needs around the lab: results kept for a while, and a GPU borrowed for the work where a Space lends one."""
+"""What a page that many visitors share needs around the lab: a limit on each run, results kept for a while, a line in the log, a lent GPU."""
 
+import logging
+import math
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -11,10 +14,10 @@ from PIL import Image
 from torch import Tensor
 
 from diffdemo import lab
-from diffdemo.errors import DiffdemoError
+from diffdemo.errors import BudgetError, DiffdemoError
 from diffdemo.experiment import Belief, Experiment
 from diffdemo.lab import BeliefResult, Progress
-from diffdemo.models import BUNDLED, Model
+from diffdemo.models import BUNDLED, Model, duration, estimate_seconds
 
 try:  # on a ZeroGPU Space; elsewhere the package is not there, or hands the function back as it is
     from spaces import GPU
@@ -25,8 +28,49 @@ except ImportError:
         return function if function else lambda later: later
 
 
+log = logging.getLogger("diffdemo")
 MAX_BYTES = 200_000_000  # of all results kept
 _at_hand: "WeakValueDictionary[str, Model]" = WeakValueDictionary()  # what a borrowed process finds by name; networks are not sent to it
+
+
+@dataclass(frozen=True)
+class Price:
+    """What a run costs: network calls, each for one picture, and about how many seconds that is on this machine."""
+
+    calls: int
+    seconds: float
+
+
+@dataclass
+class Limits:
+    """What one run may cost at most, in seconds as they are estimated before; set once, when the page is built."""
+
+    seconds: float = math.inf
+
+
+limits = Limits()
+
+
+def price(experiment: Experiment, model: Model) -> Price:
+    """What a run will cost.
+
+    Raises:
+        DiffdemoError: the model cannot run it.
+    """
+    model = lab.resolve(experiment, model)
+    calls = lab.network_calls(experiment, model.schedule)
+    return Price(calls, estimate_seconds(model, calls, 1))
+
+
+def _afford(experiment: Experiment, model: Model) -> Price:
+    asked = price(experiment, model)
+    if asked.seconds > limits.seconds:
+        log.info("%s refused, %d calls, about %.0f s", experiment.kind, asked.calls, asked.seconds)
+        raise BudgetError(
+            f"This run of {asked.calls:,} network calls would take about {duration(asked.seconds)} here, and at most {duration(limits.seconds)} "
+            "are given to one. Fewer seeds, steps or levels take less; on your own machine there is no limit."
+        )
+    return asked
 
 
 class Results:
@@ -111,11 +155,25 @@ def stream(experiment: Experiment, model: Model | None = None, given: Image.Imag
     if (found := kept.get(key)) is not None:
         yield found
         return
+    asked = _afford(experiment, model)
     _at_hand[model.name] = model
-    for item in _work(experiment, given):
+    for item in _logged(experiment, asked, _work(experiment, given)):
         if not isinstance(item, Progress):
             kept.put(key, item)
         yield item
+
+
+def _logged(experiment: Experiment, asked: Price, items: Iterator[Any]) -> Iterator[Any]:
+    """The same items; one line in the log when they end, however they do."""
+    began, outcome = time.monotonic(), "stopped"
+    try:
+        yield from items
+        outcome = "done"
+    except Exception:
+        outcome = "failed"
+        raise
+    finally:
+        log.info("%s %s, model %s, %d calls, %.1f s", experiment.kind, outcome, experiment.model, asked.calls, time.monotonic() - began)  # type: ignore[attr-defined]
 
 
 def beliefs(experiment: Belief, model: Model, given: Image.Image | None, levels: Sequence[int]) -> list[BeliefResult]:
@@ -125,7 +183,12 @@ def beliefs(experiment: Belief, model: Model, given: Image.Image | None, levels:
         DiffdemoError: as in `lab.beliefs`.
     """
     _at_hand[model.name] = model
-    return _beliefs(experiment, given, tuple(levels))
+
+    def work() -> Iterator[list[BeliefResult]]:
+        yield _beliefs(experiment, given, tuple(levels))
+
+    (found,) = _logged(experiment, Price(sum(n > 0 for n in levels), 0.0), work())
+    return found
 
 
 @GPU

@@ -15,7 +15,7 @@ from doubles import save_pipeline
 from PIL import Image
 
 from diffdemo import lab, service
-from diffdemo.errors import DiffdemoError
+from diffdemo.errors import BudgetError, DiffdemoError
 from diffdemo.experiment import Belief, Embedding, RoundTrip
 from diffdemo.models import load_model, loading
 from diffdemo.service import Results, weight
@@ -224,6 +224,37 @@ assert list(service.stream(e, model)) == [result]
 assert [found.experiment.n for found in service.beliefs(Belief(), model, None, (0, 300))] == [0, 300]
 assert spaces.calls == ["_work", "_beliefs"], spaces.calls
 """
+
+
+def test_a_run_above_the_limit_is_refused_before_it_starts_with_its_number(monkeypatch, faces_model, caplog):
+    monkeypatch.setattr(service.limits, "seconds", 2.0)
+    monkeypatch.setattr(service, "estimate_seconds", lambda model, rows, calls: rows / 100)
+    dear = RoundTrip(n=1000, seeds=range(16), steps=50)
+    with caplog.at_level("INFO", "diffdemo"), pytest.raises(BudgetError, match=r"800 network calls would take about 8 s here, and at most 2 s"):
+        next(service.stream(dear, faces_model, kept=Results()))
+    assert caplog.messages == ["round-trip refused, 800 calls, about 8 s"]
+    assert service.price(dear, faces_model).calls == 800
+    *_, result = service.stream(E, faces_model, kept=Results())
+    assert result.experiment.n == E.n
+
+
+def broken(*_):
+    yield from ()
+    raise RuntimeError("broken")
+
+
+def test_every_run_leaves_one_line_however_it_ends(monkeypatch, faces_model, caplog):
+    with caplog.at_level("INFO", "diffdemo"):
+        list(service.stream(E, faces_model, kept=Results()))
+        stopped = service.stream(E, faces_model, kept=Results())
+        next(stopped)
+        stopped.close()
+        monkeypatch.setattr(service, "_work", broken)
+        with pytest.raises(RuntimeError):
+            list(service.stream(E, faces_model, kept=Results()))
+        service.beliefs(Belief(), faces_model, None, (0, 300))
+    assert [line.split(",")[0] for line in caplog.messages] == ["round-trip done", "round-trip stopped", "round-trip failed", "belief done"]
+    assert ", 1 calls, " in caplog.messages[-1]
 
 
 def test_a_model_that_is_not_used_any_more_is_not_held(tmp_path):

@@ -80,11 +80,12 @@ def table_lines() -> Iterator[str]:
     for e in TABLE:
         size = "bundled" if not e.hub else f"{e.megabytes:,.0f} MB" if e.megabytes else "unknown"
         revision = "bundled" if not e.hub else e.revision if e.verified else f"{e.revision}, not verified"
-        took = _words(estimate_seconds(e, ROWS, CALLS))
+        took = duration(estimate_seconds(e, ROWS, CALLS))
         yield f"| {e.name} | {e.kind} | {e.picture[0]} x {e.picture[1]} | {size} | {e.licence} | {revision} | {took} |"
 
 
-def _words(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A rough time in words."""
     if seconds < 90:
-        return f"{seconds:.0f} s" if seconds >= 1 else "1 s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+        return f"{max(seconds, 1):.0f} s"
+    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.0f} hours"

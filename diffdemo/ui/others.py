@@ -8,7 +8,6 @@ import gradio as gr
 from diffdemo import models
 from diffdemo.errors import ModelError
 from diffdemo.models import Loading, estimate_seconds
-from diffdemo.ui import views
 from diffdemo.ui.rail import QUIET
 from diffdemo.ui.shelf import Models
 from diffdemo.ui.widgets import RawDropdown, html, told
@@ -67,7 +66,7 @@ def card(name: Any) -> dict[str, Any]:
     return {
         "text": entry.card,
         "note": f"{entry.picture[0]} x {entry.picture[1]} pixels, {size}, licence {entry.licence}, revision {pinned}. "
-        f"On this machine {ROWS} seeds with {CALLS} steps take about {views.duration(seconds)}.",
+        f"On this machine {ROWS} seeds with {CALLS} steps take about {models.duration(seconds)}.",
     }  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Put the page together: header, model switch, rail, tabs, endpoints, theme and launch settings."""
 
+import math
 import os
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
@@ -11,7 +12,7 @@ import gradio as gr
 from PIL import Image
 from starlette.middleware import Middleware
 
-from diffdemo import lab
+from diffdemo import health, lab, service
 from diffdemo.errors import DiffdemoError
 from diffdemo.fields import FIELDS
 from diffdemo.models import load_model
@@ -37,21 +38,24 @@ HEADER = """
 <p>Add noise to a picture, let a diffusion model take it away again, and see what comes back. It answers
 <a href="https://discuss.huggingface.co/t/23593">a thread that asked how diffusion works</a>, with a real model, on this machine.</p>
 """
+SPACE_LIMIT = 120.0  # seconds
 QUEUE = 24  # runs that may wait
 FILES = {"concurrency_id": "files", "concurrency_limit": 2}
 LANE = {"concurrency_id": "model", "concurrency_limit": 1}
 
 
-def build_demo(name: str = "faces", device: str | None = None) -> gr.Blocks:
+def build_demo(name: str = "faces", device: str | None = None, limit: float | None = None) -> gr.Blocks:
     """The page for a model and the bundled ones, with its queue set up and a finished result on it.
 
     Args:
         name: the model shown first: a bundled name, or a local diffusers folder.
         device: a torch device name; None chooses.
+        limit: seconds, as estimated before, that one run may take; None is SPACE_LIMIT on a Space and none elsewhere.
 
     Raises:
         ModelError: the model cannot be loaded.
     """
+    service.limits.seconds = limit or (SPACE_LIMIT if "SPACE_ID" in os.environ else math.inf)
     first = load_model(name, device)
     models = Models(first, device)
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, 3600)) as demo:
@@ -265,5 +269,5 @@ def launch_options() -> dict[str, Any]:
         "footer_links": ["api"],
         "pwa": False,
         "mcp_server": _has_mcp(),
-        "app_kwargs": {"middleware": [Middleware(Unfurl)]},
+        "app_kwargs": {"middleware": [Middleware(health.Health, revisions=health.check("cpu")), Middleware(Unfurl)]},
     }

@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 
 import gradio as gr
 
-from diffdemo import lab, report
+from diffdemo import report, service
 from diffdemo.experiment import Experiment
 from diffdemo.lab import Progress
-from diffdemo.models import Model, estimate_seconds
+from diffdemo.models import Model, duration
 from diffdemo.ui import links, views
 from diffdemo.ui.controls import experiment
 from diffdemo.ui.shelf import Models
@@ -127,11 +127,11 @@ class Tab:
 
 def long(asked: Any, model: Model) -> dict[str, Any] | None:
     """What to say instead of running something that takes more than PATIENCE; None where it does not."""
-    seconds = estimate_seconds(model.conditioned(asked.prompt, asked.guidance), lab.network_calls(asked, model.schedule), 1)
-    if seconds < PATIENCE:
+    price = service.price(asked, model)
+    if price.seconds < PATIENCE:
         return None
-    text = f"This takes about {views.duration(seconds)} on this machine. Press Run to start it; fewer seeds and steps take less."
-    return {"text": text, "note": f"{lab.network_calls(asked, model.schedule):,} network calls of {model.name}."}
+    text = f"This takes about {duration(price.seconds)} on this machine. Press Run to start it; fewer seeds and steps take less."
+    return {"text": text, "note": f"{price.calls:,} network calls of {model.name}."}
 
 
 def query(asked: Any) -> str:

@@ -68,13 +68,6 @@ def readouts(model: Model, n: int) -> dict[str, Any]:
     return {"n": n, "T": T, "marks": marks, "rows": [{"term": t, "value": v, "help": h} for t, v, h in rows]}
 
 
-def duration(seconds: float) -> str:
-    """A rough time in words."""
-    if seconds < 90:
-        return f"{max(seconds, 1):.0f} s"
-    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.0f} hours"
-
-
 def running(progress: Progress, text: str) -> dict[str, Any]:
     """The sentence while the network works."""
     left = progress.seconds / progress.done * (progress.total - progress.done)

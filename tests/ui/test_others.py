@@ -4,7 +4,7 @@ import pytest
 from diffdemo import models
 from diffdemo.errors import DiffdemoError, ModelError
 from diffdemo.models import BUNDLED, TABLE, Loading
-from diffdemo.ui import others, views
+from diffdemo.ui import others
 from diffdemo.ui.shelf import Models
 
 HUB = [entry for entry in TABLE if entry.hub]
@@ -83,7 +83,7 @@ def test_a_name_that_is_not_in_the_table_gets_one_sentence(shelf, name):
      (7200, "2 hours"), (360_000, "100 hours")],
 )  # fmt: skip
 def test_durations_are_told_in_words(seconds, words):
-    assert views.duration(seconds) == words
+    assert models.duration(seconds) == words
 
 
 def test_the_card_says_how_far_a_load_is():

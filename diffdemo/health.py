@@ -1,0 +1,73 @@
+"""Is this copy in order? A check when it starts, and /health for whoever watches over it."""
+
+import json
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from diffdemo import images, lab
+from diffdemo.errors import ModelError
+from diffdemo.experiment import RoundTrip
+from diffdemo.models import BUNDLED, load_model
+
+PATH = "/health"
+ASSETS = Path(__file__).parent / "assets"
+PROBES = {"faces": RoundTrip("faces", "face:17", n=500, seeds=(0,), steps=1), "digits": RoundTrip("digits", "digit:3", n=500, seeds=(0,), steps=1)}
+
+
+def check(device: str | None = None) -> dict[str, str]:
+    """Let every bundled model do one step and compare the picture with the one that is stored; returns the revision of each.
+
+    Raises:
+        ModelError: a model cannot be loaded, or gives another picture.
+    """
+    revisions = {}
+    for name in BUNDLED:
+        model = load_model(name, device)
+        found = draw(name, device).astype(int)
+        off = int(np.abs(found - np.asarray(Image.open(_stored(name))).reshape(found.shape).astype(int)).max())
+        if off > 1:
+            raise ModelError(
+                f"The self-check failed: the model {name} gives a picture that is off by {off} of 255; weights or libraries are not right."
+            )
+        revisions[name] = model.revision
+    return revisions
+
+
+def draw(name: str, device: str | None = None) -> np.ndarray:
+    """The picture of a model's probe, (H, W, C) uint8."""
+    return images.to_uint8(lab.run(PROBES[name], load_model(name, device)).reconstructions)[0]
+
+
+def write() -> None:
+    """Store the pictures anew; right only after a bundled model was trained anew."""
+    for name in BUNDLED:
+        _stored(name).write_bytes(images.png_bytes(draw(name, "cpu")))
+
+
+def _stored(name: str) -> Path:
+    return ASSETS / f"check-{name}.png"
+
+
+class Health:
+    """ASGI middleware that answers GET /health with the state and the revisions of the bundled models, and hands everything else on.
+
+    Args:
+        app: the application it wraps.
+        revisions: as `check` returned them.
+    """
+
+    def __init__(self, app: Callable[..., Awaitable[None]], revisions: dict[str, str]):
+        self.app, self.body = app, json.dumps({"status": "ok", "models": revisions}).encode()
+
+    async def __call__(self, scope: dict[str, Any], receive: Callable[..., Any], send: Callable[..., Awaitable[None]]) -> None:
+        """Serve one request."""
+        if scope["type"] != "http" or scope["path"] != PATH:
+            await self.app(scope, receive, send)
+            return
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(self.body)).encode()), (b"cache-control", b"no-store")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": self.body})
