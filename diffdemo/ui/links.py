@@ -71,9 +71,9 @@ def mistaken(before: Any, after: dict[str, str]) -> str:
     )
 
 
-def said(text: str, run: bool = False) -> dict[str, Any]:
-    """The notice above the tabs, and whether the open tab is to be run now."""
-    return {"text": text, "run": secrets.token_hex(4) if run else ""}
+def said(text: str, run: str = "") -> dict[str, Any]:
+    """The notice above the tabs; `run` is the kind of experiment that is to run as soon as its tab stands."""
+    return {"text": text, "run": secrets.token_hex(4) if run else "", "place": f"{run}-sentence" if run else ""}
 
 
 def broken(error: DiffdemoError) -> str:

@@ -156,7 +156,7 @@ class Page:
             e = links.asked(dict(request.query_params))
             if e and self.models.missing(e.model):
                 return {self.wanted: e, self.notice: links.said(links.needs(e.model)), **self.others.offer(e.model)}
-            return self._restored(e) if e else {self.notice: links.said("")}
+            return self._restored(e, opened=0) if e else {self.notice: links.said("")}
         except DiffdemoError as error:
             return {self.notice: links.said(links.broken(error))}
 
@@ -183,8 +183,8 @@ class Page:
     def _drop(self, name: Any, portrait: Any, event: gr.EventData) -> dict[Any, Any]:
         return self._take(name, portrait, files.dropped(event))
 
-    def _restored(self, e: Any, given: Image.Image | None = None) -> dict[Any, Any]:
-        """Widget → what it shows for an experiment, with its tab opened and itself pending.
+    def _restored(self, e: Any, given: Image.Image | None = None, opened: int | None = None) -> dict[Any, Any]:
+        """Widget → what it shows for an experiment, with its tab opened, unless it is `opened` already, and itself pending.
 
         Raises:
             DiffdemoError: it cannot be run here.
@@ -194,10 +194,11 @@ class Page:
         lab.stream(e, model, given) if here else lab.suited(e, model)  # refuses what cannot be run; nothing is computed yet
         picture = handlers.choose(model, e.picture, given) if here else links.portrait(model, e.picture)
         stand, number = controls.stand(e, model), self._number(e)
+        opening = {} if number == opened else {self.strip: gr.Tabs(selected=number)}  # a tab that is opened anew is built anew
         return {
-            **self.second.suit(model), **self.rail.restore(e, stand.rail, model, picture), **self.tabs[number].restore(stand.own, model),
-            self.strip: gr.Tabs(selected=number), self.open: number, self.pending: (e, given) if here else None, self.wanted: None,
-            self.notice: links.said(links.remark(e, model, here), run=here),
+            **opening, **self.second.suit(model), **self.rail.restore(e, stand.rail, model, picture), **self.tabs[number].restore(stand.own, model),
+            self.open: number, self.pending: (e, given) if here else None, self.wanted: None,
+            self.notice: links.said(links.remark(e, model, here), run=e.kind if here else ""),
         }  # fmt: skip
 
     def _run(self, number: int, *values: Any) -> Iterator[tuple]:
@@ -216,7 +217,8 @@ class Page:
         if pending:
             return
         sentences, values = values[: len(self.tabs)], values[len(self.tabs) :]
-        yield from self._placed(number, self.tabs[number].arrive(self.models, sentences[number], self._asked(number, values)))
+        arrived = self.tabs[number].arrive(self.models, sentences[number], self._asked(number, values))
+        yield from ((*shown, gr.skip()) for *shown, _ in self._placed(number, arrived))  # what has become pending meanwhile stays so
 
     def _number(self, e: Any) -> int:
         """The number of an experiment's tab."""

@@ -34,7 +34,7 @@ def fresh(browser, address):
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("request", lambda request: request.url.startswith((address, "data:", "blob:")) or problems.append(request.url))
         page.goto(link if link.startswith("http") else address + link)
-        page.wait_for_selector(".text")
+        page.locator("[id$='-sentence'] .text:visible").first.wait_for()
         page.wait_for_timeout(500)
         return page
 
