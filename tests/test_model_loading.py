@@ -276,7 +276,7 @@ def test_the_command_prints_the_table_and_pins_it(monkeypatch, capsys):
     assert main(["models"]) == 0
     said = capsys.readouterr().out.splitlines()
     assert len(said) == 2 + len(TABLE)
-    assert "| google/ddpm-cat-256 | pixel | 256 x 256 | 455 MB | Apache 2.0 | main, not verified | 27 min |" in said
+    assert "| google/ddpm-cat-256 | pixel | 256 x 256 | 455 MB | Apache 2.0 | main, not verified | 27 minutes |" in said
     asked = []
     info = type("Info", (), {"sha": "0" * 40})
     monkeypatch.setattr(huggingface_hub.HfApi, "model_info", lambda self, repo, revision: asked.append((repo, revision)) or info)
