@@ -1,15 +1,16 @@
 """What a link's preview says and shows: the question, the settings or the finished sentence, the picture and its noisy versions."""
 
-import io
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image, ImageDraw
+from torch import Tensor
 
 from diffdemo import images, lab, report, service, sheets
 from diffdemo.errors import ModelError
 from diffdemo.experiment import Belief, Branch, Collision, Curve, Embedding, Experiment, RoundTrip
+from diffdemo.fields import by_hash
 from diffdemo.letters import font, wrapped
 from diffdemo.models import BUNDLED, Model
 from diffdemo.noise import noise
@@ -30,7 +31,7 @@ def title(e: Experiment) -> str:
 def description(e: Any) -> str:
     """The sentence with its numbers where the result is still kept, and the settings."""
     own = "a picture of one's own"
-    result = None if e.picture.startswith("sha256:") else service.known(e)
+    result = None if by_hash(e.picture) else service.known(e)
     said = f"{report.told(result, own)} " if result else ""
     return f"{said}{_begun(report.settings(e, own))}."
 
@@ -59,17 +60,16 @@ def draw(e: Any) -> bytes:
     pen.text((_MARGIN, 56), QUESTIONS[type(e)], sheets.INK, font(52))
     for line, text in enumerate(wrapped(f"{_begun(report.settings(e))}.", 24, WIDTH - 2 * _MARGIN)[:2]):
         pen.text((_MARGIN, 132 + 34 * line), text, sheets.SOFT, font(24))
-    _place(page, images.shown(lab.picture(e.picture, model))[0], _MARGIN, _TOP, 320)
+    x0 = lab.picture(e.picture, model)
+    _place(page, images.shown(x0)[0], _MARGIN, _TOP, 320)
     pen.line([(408, _TOP + 160), (448, _TOP + 160)], sheets.TRACK, 5)
     pen.polygon([(462, _TOP + 160), (444, _TOP + 149), (444, _TOP + 171)], sheets.TRACK)
-    shown = _noisy(e, model)
+    shown = _noisy(e, model, x0)
     edge, columns = (320, 1) if len(shown) == 1 else (152, 4)
     for k, picture in enumerate(shown):
         _place(page, picture, 488 + k % columns * (edge + 16), _TOP + k // columns * (edge + 16), edge)
     pen.text((WIDTH - _MARGIN, HEIGHT - 36), "diffdemo", sheets.SOFT, font(22), "rm")
-    buffer = io.BytesIO()
-    page.save(buffer, "PNG", optimize=True)
-    return buffer.getvalue()
+    return images.png_bytes(np.asarray(page))
 
 
 def _place(page: Image.Image, picture: np.ndarray, left: int, top: int, edge: int) -> None:
@@ -77,7 +77,7 @@ def _place(page: Image.Image, picture: np.ndarray, left: int, top: int, edge: in
     page.paste(image, (left + (edge - image.width) // 2, top + (edge - image.height) // 2))
 
 
-def _noisy(e: Any, model: Model) -> np.ndarray:
+def _noisy(e: Any, model: Model, x0: Tensor) -> np.ndarray:
     """Up to _TILES noisy versions of the picture: by seed, or where there is one seed by level."""
     T = model.schedule.T
     seeds = (e.seeds if hasattr(e, "seeds") else (e.seed,))[:_TILES]
@@ -90,5 +90,5 @@ def _noisy(e: Any, model: Model) -> np.ndarray:
     eps = torch.cat([noise([seed], model.shape) for _, seed in pairs])
     if getattr(e, "start", "") == "noise":
         return images.shown(eps)
-    x_n = model.schedule.add_noise(lab.picture(e.picture, model).expand(len(pairs), -1, -1, -1), eps, torch.tensor([n for n, _ in pairs]))
+    x_n = model.schedule.add_noise(x0.expand(len(pairs), -1, -1, -1), eps, torch.tensor([n for n, _ in pairs]))
     return images.shown(x_n)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlencode
 
 from diffdemo.errors import ExperimentError
-from diffdemo.fields import FIELDS, MAX_N
+from diffdemo.fields import FIELDS, MAX_N, accept_all
 from diffdemo.terms import SEED_END
 
 VERSION = "1"
@@ -45,8 +45,7 @@ class Experiment:
     kind: ClassVar[str]
 
     def __post_init__(self):
-        for item in fields(self):
-            object.__setattr__(self, item.name, FIELDS[item.name].accept(getattr(self, item.name)))
+        accept_all(self)
         if getattr(self, "prompt", "") and (length := len(self.to_query())) > MAX_QUERY:
             raise ExperimentError(f"A link holds at most {MAX_QUERY} characters, this one would have {length}: shorten the prompt or drop pictures.")
 

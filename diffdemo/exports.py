@@ -10,8 +10,8 @@ import hashlib
 import io
 import json
 import math
-import os
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,14 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from diffdemo import images, report, sheets
+from diffdemo.disk import write_whole
 from diffdemo.errors import DiffdemoError, ExperimentError, PictureError
 from diffdemo.experiment import MAX_QUERY, Experiment, experiment_from_query
+from diffdemo.fields import by_hash
 from diffdemo.lab import resolve
 from diffdemo.letters import spelled
 from diffdemo.schedule import Schedule
+from diffdemo.sheets import TileRow
 
 SUFFIXES = {"sheet": ".png", "gif": ".gif", "webp": ".webp", "json": ".json", "csv": ".csv", "zip": ".zip"}
 EXPORTS = tuple(SUFFIXES)
@@ -62,11 +65,13 @@ def export(
         DiffdemoError: there is no such kind, or no path to animate.
     """
     suffix(kind)
-    if kind == "zip":
-        return _zip(result, schedule, _sheet(result, remember, given), link)
+    if kind in ("json", "csv"):
+        return _json(result) if kind == "json" else _csv(result)
     if kind in ("gif", "webp"):
         return _film(result, kind, schedule)
-    return {"sheet": lambda: _sheet(result, remember, given), "json": lambda: _json(result), "csv": lambda: _csv(result)}[kind]()
+    tiles = report.tiles(result)
+    sheet = _sheet(result, tiles, remember, given)
+    return sheet if kind == "sheet" else _zip(result, schedule, tiles, sheet, link)
 
 
 def write(
@@ -103,15 +108,10 @@ def save(data: bytes, path: Path) -> None:
     Raises:
         DiffdemoError: it cannot be written.
     """
-    part = path.with_name(f".{path.name[:100]}.{os.getpid()}.part")
     try:
-        with part.open("wb") as file:
-            file.write(data)
-        os.replace(part, path)
+        write_whole(path, [data])
     except OSError as error:
         raise DiffdemoError(f"The file {str(path)!r} could not be written: {(error.strerror or 'unknown reason').lower()}.") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def tile(result: Any, name: str, remember: bool = True, given: Image.Image | None = None) -> bytes:
@@ -126,9 +126,9 @@ def tile(result: Any, name: str, remember: bool = True, given: Image.Image | Non
     return _png(result, sheets.scaled(found[0].picture, max(TILE, *found[0].picture.shape[:2])), remember, given)
 
 
-def _sheet(result: Any, remember: bool, given: Image.Image | None) -> bytes:
+def _sheet(result: Any, tiles: Sequence[TileRow], remember: bool, given: Image.Image | None) -> bytes:
     title, foot = report.told(result, "the picture"), f"diffdemo: {report.settings(result.experiment)}."
-    return _png(result, Image.fromarray(sheets.sheet(spelled(title), report.tiles(result), spelled(foot))), remember, given)
+    return _png(result, Image.fromarray(sheets.sheet(spelled(title), tiles, spelled(foot))), remember, given)
 
 
 def _png(result: Any, page: Image.Image, remember: bool, given: Image.Image | None) -> bytes:
@@ -192,12 +192,12 @@ def _frames(result: Any, schedule: Schedule | None) -> list[np.ndarray]:
     return report.film(result, schedule or resolve(result.experiment, None).schedule)
 
 
-def _zip(result: Any, schedule: Schedule | None, sheet: bytes, link: str) -> bytes:
+def _zip(result: Any, schedule: Schedule | None, tiles: Sequence[TileRow], sheet: bytes, link: str) -> bytes:
     files: dict[str, bytes] = {"sheet.png": sheet, "result.json": _json(result), "table.csv": _csv(result)}
     files["link.txt"] = f"{link or result.experiment.to_query()}\n".encode()
     if report.animated(result.experiment):
         files["film.webp"] = _film(result, "webp", schedule)
-    files |= {f"tiles/{tile.name}.png": images.png_bytes(tile.picture) for row in report.tiles(result) for tile in row.tiles}
+    files |= {f"tiles/{tile.name}.png": images.png_bytes(tile.picture) for row in tiles for tile in row.tiles}
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in files.items():
@@ -220,7 +220,7 @@ def read_experiment(data: bytes) -> tuple[Experiment, Image.Image | None] | None
         raise ExperimentError(f"The experiment inside this PNG is damaged: it has more than {MAX_QUERY} characters.")
     experiment = experiment_from_query(str(query))
     held = texts.get(PICTURE)
-    if held is None or not experiment.picture.startswith("sha256:"):  # type: ignore[attr-defined]
+    if held is None or not by_hash(experiment.picture):  # type: ignore[attr-defined]
         return experiment, None
     return experiment, _held_picture(held)
 

@@ -1,5 +1,6 @@
 """The one table of the experiments' fields: what each is called, its bounds, how any value is checked and how it is written in a link."""
 
+import dataclasses
 import itertools
 import math
 import re
@@ -55,6 +56,21 @@ class Field:
             ExperimentError: it is of the wrong kind or out of bounds.
         """
         return self.check(self, value)
+
+
+def accept_all(holder: Any) -> None:
+    """Put every field of a frozen dataclass whose field names stand in FIELDS into the form that it holds.
+
+    Raises:
+        ExperimentError: one is of the wrong kind or out of bounds.
+    """
+    for item in dataclasses.fields(holder):
+        object.__setattr__(holder, item.name, FIELDS[item.name].accept(getattr(holder, item.name)))
+
+
+def by_hash(picture: str) -> bool:
+    """A picture is named by its hash only, so that somebody has to bring it."""
+    return picture.startswith("sha256:")
 
 
 def _refuse(field: Field, value: Any) -> ExperimentError:
@@ -132,14 +148,14 @@ def _line_up(field: Field, value: Any) -> str:
     if not isinstance(value, str) or len(value) > MAX_LINE_UP:
         raise _refuse(field, value)
     pictures = value.split(",") if value else []
-    if len(pictures) > field.maximum or any(_picture(field, picture).startswith("sha256:") for picture in pictures):
+    if len(pictures) > field.maximum or any(by_hash(_picture(field, picture)) for picture in pictures):
         raise _refuse(field, value)
     return value
 
 
 def _other(field: Field, value: Any) -> str:
     """Nothing, or a picture that a link can hold."""
-    if not isinstance(value, str) or (value and _picture(field, value).startswith("sha256:")):
+    if not isinstance(value, str) or (value and by_hash(_picture(field, value))):
         raise _refuse(field, value)
     return value
 
@@ -180,7 +196,7 @@ def _pictures(field: Field, value: Any) -> tuple[str, ...]:
     if not isinstance(value, str | Sequence):
         raise _refuse(field, value)
     pictures = parse_pictures(value) if isinstance(value, str) else tuple(value)
-    if not field.minimum <= len(pictures) <= field.maximum or any(FIELDS["picture"].accept(picture).startswith("sha256:") for picture in pictures):
+    if not field.minimum <= len(pictures) <= field.maximum or any(by_hash(FIELDS["picture"].accept(picture)) for picture in pictures):
         raise _refuse(field, value)
     if len(set(pictures)) < len(pictures):
         raise _refuse(field, value)

@@ -1,17 +1,16 @@
 """Is this copy in order? A check when it starts, and /health for whoever watches over it."""
 
 import json
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from diffdemo import images, lab
+from diffdemo.asgi import App, Message, Receive, Send, answer
 from diffdemo.errors import ModelError
 from diffdemo.experiment import RoundTrip
-from diffdemo.models import BUNDLED, load_model
+from diffdemo.models import BUNDLED, Model, load_model
 
 PATH = "/health"
 ASSETS = Path(__file__).parent / "assets"
@@ -27,7 +26,7 @@ def check(device: str | None = None) -> dict[str, str]:
     revisions = {}
     for name in BUNDLED:
         model = load_model(name, device)
-        found = draw(name, device).astype(int)
+        found = draw(model).astype(int)
         off = int(np.abs(found - np.asarray(Image.open(_stored(name))).reshape(found.shape).astype(int)).max())
         if off > 1:
             raise ModelError(
@@ -37,15 +36,15 @@ def check(device: str | None = None) -> dict[str, str]:
     return revisions
 
 
-def draw(name: str, device: str | None = None) -> np.ndarray:
-    """The picture of a model's probe, (H, W, C) uint8."""
-    return images.to_uint8(lab.run(PROBES[name], load_model(name, device)).reconstructions)[0]
+def draw(model: Model) -> np.ndarray:
+    """The picture of a bundled model's probe, (H, W, C) uint8."""
+    return images.to_uint8(lab.run(PROBES[model.name], model).reconstructions)[0]
 
 
 def write() -> None:
     """Store the pictures anew; right only after a bundled model was trained anew."""
     for name in BUNDLED:
-        _stored(name).write_bytes(images.png_bytes(draw(name, "cpu")))
+        _stored(name).write_bytes(images.png_bytes(draw(load_model(name, "cpu"))))
 
 
 def _stored(name: str) -> Path:
@@ -60,14 +59,12 @@ class Health:
         revisions: as `check` returned them.
     """
 
-    def __init__(self, app: Callable[..., Awaitable[None]], revisions: dict[str, str]):
+    def __init__(self, app: App, revisions: dict[str, str]):
         self.app, self.body = app, json.dumps({"status": "ok", "models": revisions}).encode()
 
-    async def __call__(self, scope: dict[str, Any], receive: Callable[..., Any], send: Callable[..., Awaitable[None]]) -> None:
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http" or scope["path"] != PATH:
             await self.app(scope, receive, send)
-            return
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(self.body)).encode()), (b"cache-control", b"no-store")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": self.body})
+        else:
+            await answer(send, self.body, b"application/json", b"no-store")

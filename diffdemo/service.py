@@ -23,9 +23,9 @@ try:  # on a ZeroGPU Space; elsewhere the package is not there, or hands the fun
     from spaces import GPU
 except ImportError:
 
-    def GPU(function: Callable | None = None, **_: Any) -> Callable:
+    def GPU(function: Callable) -> Callable:
         """Nothing to borrow: the function itself."""
-        return function if function else lambda later: later
+        return function
 
 
 log = logging.getLogger("diffdemo")
@@ -183,11 +183,7 @@ def beliefs(experiment: Belief, model: Model, given: Image.Image | None, levels:
         DiffdemoError: as in `lab.beliefs`.
     """
     _at_hand[model.name] = model
-
-    def work() -> Iterator[list[BeliefResult]]:
-        yield _beliefs(experiment, given, tuple(levels))
-
-    (found,) = _logged(experiment, Price(sum(n > 0 for n in levels), 0.0), work())
+    (found,) = _logged(experiment, Price(sum(n > 0 for n in levels), 0.0), _beliefs(experiment, given, tuple(levels)))
     return found
 
 
@@ -197,6 +193,6 @@ def _work(experiment: Experiment, given: Image.Image | None) -> Iterator[Any]:
 
 
 @GPU
-def _beliefs(experiment: Belief, given: Image.Image | None, levels: tuple[int, ...]) -> list[BeliefResult]:
+def _beliefs(experiment: Belief, given: Image.Image | None, levels: tuple[int, ...]) -> Iterator[list[BeliefResult]]:
     model = lab.resolve(experiment, _at_hand[experiment.model])
-    return lab.beliefs(experiment, model, lab.picture(experiment.picture, model, given), levels)
+    yield lab.beliefs(experiment, model, lab.picture(experiment.picture, model, given), levels)

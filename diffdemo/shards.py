@@ -5,12 +5,12 @@ Nothing in it is ever half-written under its own name: a file is written under a
 
 import errno
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from diffdemo.disk import write_whole
 from diffdemo.errors import DiffdemoError, ExperimentError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -107,16 +107,8 @@ class Shards:
 
     def _write(self, path: Path, parts: Iterable[bytes]) -> None:
         """Write a file as a whole or not at all."""
-        part = path.with_name(f"{path.name}.{os.getpid()}.part")  # another start of the same study may be writing the same bytes
         with self._disk():
-            try:
-                with part.open("wb") as file:
-                    file.writelines(parts)
-                    file.flush()
-                    os.fsync(file.fileno())
-                part.replace(path)
-            finally:
-                part.unlink(missing_ok=True)
+            write_whole(path, parts)
 
     @contextmanager
     def _disk(self) -> Iterator[None]:

@@ -38,7 +38,7 @@ from torch import Tensor
 from diffdemo import images, lab, metrics
 from diffdemo.errors import DiffdemoError, ExperimentError
 from diffdemo.experiment import VERSION, check_solver
-from diffdemo.fields import FIELDS
+from diffdemo.fields import FIELDS, accept_all
 from diffdemo.lab import lane
 from diffdemo.lab.curve import knowledge
 from diffdemo.lab.subject import Judge, check_levels
@@ -75,8 +75,7 @@ class Study:
     guidance: float = FIELDS["guidance"].default
 
     def __post_init__(self):
-        for item in fields(self):
-            object.__setattr__(self, item.name, FIELDS[item.name].accept(getattr(self, item.name)))
+        accept_all(self)
         check_solver(self)
         if self.rows > MAX_ROWS:
             raise ExperimentError(f"{self.grid} are {self.rows:,} rows; a study has at most {MAX_ROWS:,}.")

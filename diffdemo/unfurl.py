@@ -6,14 +6,14 @@ middleware writes the link's instead, and serves the picture under /card.png wit
 
 import html
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
 from urllib.parse import quote
 
 from anyio import to_thread
 
 from diffdemo import cards
+from diffdemo.asgi import App, Message, Receive, Send, answer
 from diffdemo.errors import DiffdemoError
 from diffdemo.experiment import MAX_QUERY, Experiment, RoundTrip, experiment_from_query
 
@@ -21,9 +21,6 @@ PICTURE = "/card.png"
 _FOREIGN = re.compile(rb'\s*<meta\s+(?:property="og:|name="twitter:)[^>]*>')
 _SCRIPT = b"window.gradio_config"
 _KEPT = 64  # pictures held in memory at most
-
-Message = dict[str, Any]
-Send = Callable[[Message], Awaitable[None]]
 
 
 class Unfurl:
@@ -33,15 +30,15 @@ class Unfurl:
         app: the application it wraps.
     """
 
-    def __init__(self, app: Callable[..., Awaitable[None]]):
+    def __init__(self, app: App):
         self.app = app
 
-    async def __call__(self, scope: Message, receive: Callable[..., Any], send: Send) -> None:
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one request."""
         asked = scope["type"] == "http" and scope["method"] in ("GET", "HEAD")
         query = scope.get("query_string", b"")[: MAX_QUERY + 1].decode("latin-1")
         if asked and scope["path"] == PICTURE:
-            await _answer(send, await to_thread.run_sync(picture, query), b"image/png")
+            await answer(send, await to_thread.run_sync(picture, query), b"image/png", b"public, max-age=86400")
         elif asked and scope["path"] == "/":
             await self.app(scope, receive, _Rewriter(send, lambda page: rewrite(page, query, _origin(scope))))
         else:
@@ -68,12 +65,6 @@ class _Rewriter:
             self.start = {**self.start, "headers": [*others, (b"content-length", str(len(self.body)).encode())]}
         await self.send(self.start)
         await self.send({**message, "body": self.body})
-
-
-async def _answer(send: Send, body: bytes, kind: bytes) -> None:
-    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode()), (b"cache-control", b"public, max-age=86400")]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
 
 
 def _origin(scope: Message) -> str:

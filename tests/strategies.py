@@ -137,7 +137,7 @@ def mutated(query: str, chance: random.Random) -> str:
             lambda q, pairs=pairs: "&".join(chance.sample(pairs, len(pairs))),
             lambda q, pairs=pairs: "&".join(chance.sample(pairs, max(1, len(pairs) - 1))),
             lambda q, pairs=pairs: "&".join(_valued(pair, chance) for pair in pairs),
-            lambda q: quote(q),
+            lambda q: quote(q, errors="replace"),  # as in _valued: odd letters may be lone surrogates
         ))(query)  # fmt: skip
     return query
 

@@ -182,7 +182,7 @@ def test_what_cannot_be_written_gets_one_sentence_and_leaves_nothing(runs, tmp_p
     def full(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(exports.os, "replace", full)
+    monkeypatch.setattr(os, "replace", full)
     with pytest.raises(DiffdemoError, match="no space left on device"):
         exports.write(result, old)
     assert old.read_text() == "old"

@@ -12,7 +12,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from diffdemo.models.loading import default_device
 from diffdemo.models.model import Model
-from diffdemo.models.prompts import Prompted
 from diffdemo.models.table import TABLE, Entry
 
 ROWS, CALLS = 16, 20  # of the run that the table estimates: a gallery of 16 seeds with 20 steps
@@ -22,7 +21,7 @@ _counted: "WeakKeyDictionary[torch.nn.Module, float]" = WeakKeyDictionary()
 
 def gmacs(model: Model) -> float:
     """Billions of multiply-adds of one network call for one row, counted once for each network without computing anything."""
-    network = model.network.unet if isinstance(model.network, Prompted) else model.network
+    network = model.unet
     if network not in _counted:
         x, timestep = torch.empty(1, *model.shape, device="meta", dtype=model.dtype), torch.empty(1, device="meta", dtype=torch.int64)
         options: dict[str, Any] = {"return_dict": False}

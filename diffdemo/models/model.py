@@ -66,8 +66,13 @@ class Model:
         """Bytes of all its parameters."""
         return sum(p.numel() * p.element_size() for module in self._modules() for p in module.parameters())
 
+    @property
+    def unet(self) -> Any:
+        """diffusers' network itself, bound to no prompt."""
+        return self.network.unet if isinstance(self.network, Prompted) else self.network
+
     def _modules(self) -> Iterator[torch.nn.Module]:
-        yield self.network.unet if isinstance(self.network, Prompted) else self.network
+        yield self.unet
         if self.autoencoder:
             yield self.autoencoder.network
         if self.text:
@@ -141,4 +146,4 @@ class Model:
                 raise ModelError(f"The model {self.name} takes no prompt: leave the prompt empty and the guidance at 1.")
             return self
         self.text.check(prompt)
-        return replace(self, prompt=prompt, guidance=guidance, network=Prompted(self.network.unet, self.text, prompt, guidance))
+        return replace(self, prompt=prompt, guidance=guidance, network=Prompted(self.unet, self.text, prompt, guidance))

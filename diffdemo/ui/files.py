@@ -8,6 +8,7 @@ import gradio as gr
 from diffdemo import exports, images, service
 from diffdemo.errors import ExperimentError, PictureError
 from diffdemo.experiment import experiment_from_query
+from diffdemo.fields import by_hash
 from diffdemo.models import Model
 from diffdemo.ui import views
 from diffdemo.ui.shelf import Models
@@ -67,7 +68,7 @@ def _finished(models: Models, sentence: Any, portrait: Any) -> tuple[Any, Model,
         raise ExperimentError("There is no finished run to save yet; please press Run.")
     e = experiment_from_query(link)
     model = models[e.model]  # type: ignore[attr-defined]
-    given = views.given_picture(portrait) if e.picture.startswith("sha256:") else None  # type: ignore[attr-defined]
+    given = views.given_picture(portrait) if by_hash(e.picture) else None  # type: ignore[attr-defined]
     *_, result = service.stream(e, model, given)
     return result, model, given
 

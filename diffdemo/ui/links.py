@@ -8,6 +8,7 @@ import gradio as gr
 
 from diffdemo.errors import DiffdemoError
 from diffdemo.experiment import Experiment, experiment_from_query
+from diffdemo.fields import by_hash
 from diffdemo.models import Model
 from diffdemo.ui import handlers, views
 
@@ -43,7 +44,7 @@ def portrait(model: Model, picture: str) -> dict[str, str]:
     """The portrait of a picture in a link: none, wanted where the link holds only its hash, else the picture."""
     if not picture:
         return views.NO_PICTURE
-    return views.wanted(picture) if picture.startswith("sha256:") else handlers.choose(model, picture)
+    return views.wanted(picture) if by_hash(picture) else handlers.choose(model, picture)
 
 
 def remark(e: Any, model: Model, here: bool) -> str:
@@ -63,7 +64,7 @@ def needs(name: str) -> str:
 
 def mistaken(before: Any, after: dict[str, str]) -> str:
     """What to say of a picture that was uploaded where a link wants one, from the portraits before and after."""
-    wanted = isinstance(before, dict) and str(before.get("picture")).startswith("sha256:") and not before.get("src")
+    wanted = isinstance(before, dict) and by_hash(str(before.get("picture"))) and not before.get("src")
     return (
         "This is another picture than the link names; what follows is about the one uploaded."
         if wanted and before["picture"] != after["picture"]

@@ -9,14 +9,11 @@ from diffdemo import models
 from diffdemo.errors import ModelError
 from diffdemo.models import Loading, estimate_seconds
 from diffdemo.ui.rail import QUIET
-from diffdemo.ui.shelf import Models
-from diffdemo.ui.widgets import RawDropdown, html, told
+from diffdemo.ui.shelf import Models, listed
+from diffdemo.ui.widgets import RawDropdown, bar, html, told
 
 ROWS, CALLS = 4, 20  # of the run whose time is told
-CARD = (
-    '<p class="text"></p><p class="note"></p>'
-    '<div class="bar" role="progressbar" aria-label="Loading" aria-valuemin="0" aria-valuemax="100"><div class="fill"></div></div>'
-)
+CARD = f'<p class="text"></p><p class="note"></p>{bar("Loading")}'
 ABOUT = "Pixel and latent diffusion models from the Hugging Face Hub, for machines with time or a GPU. Nothing is loaded before you ask for it."
 
 
@@ -57,9 +54,7 @@ def card(name: Any) -> dict[str, Any]:
     Raises:
         ModelError: it is not in the table.
     """
-    entry = models.find(name) if isinstance(name, str) else None
-    if entry is None:
-        raise ModelError("There is no such model in the table.")
+    entry = listed(name)
     size = f"{entry.megabytes:,.0f} MB to download" if entry.megabytes else "size of the download unknown"
     pinned = entry.revision if entry.verified else f"{entry.revision}, not verified"
     seconds = estimate_seconds(entry, ROWS, CALLS)

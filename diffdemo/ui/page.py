@@ -14,7 +14,7 @@ from starlette.middleware import Middleware
 
 from diffdemo import health, lab, service
 from diffdemo.errors import DiffdemoError
-from diffdemo.fields import FIELDS
+from diffdemo.fields import FIELDS, by_hash
 from diffdemo.models import load_model
 from diffdemo.ui import controls, endpoints, files, handlers, links, views
 from diffdemo.ui.controls import RAIL
@@ -190,8 +190,8 @@ class Page:
             DiffdemoError: it cannot be run here.
         """
         model = self.models[e.model]
-        here = given is not None or not e.picture.startswith("sha256:")
-        lab.stream(e, model, given) if here else lab.suited(e, model)  # refuses what cannot be run; nothing is computed yet
+        here = given is not None or not by_hash(e.picture)
+        lab.suited(e, model)  # refuses what cannot be run; the portraits below refuse pictures
         picture = handlers.choose(model, e.picture, given) if here else links.portrait(model, e.picture)
         stand, number = controls.stand(e, model), self._number(e)
         opening = {} if number == opened else {self.strip: gr.Tabs(selected=number)}  # a tab that is opened anew is built anew

@@ -5,7 +5,19 @@ from typing import Any
 
 from diffdemo import models
 from diffdemo.errors import ModelError
-from diffdemo.models import BUNDLED, Loading, Model
+from diffdemo.models import BUNDLED, Entry, Loading, Model
+
+
+def listed(name: Any) -> Entry:
+    """The entry of the table that a browser named.
+
+    Raises:
+        ModelError: there is none.
+    """
+    entry = models.find(name) if isinstance(name, str) else None
+    if entry is None:
+        raise ModelError("There is no such model in the table.")
+    return entry
 
 
 class Models:
@@ -47,9 +59,7 @@ class Models:
         Raises:
             ModelError: it is not in the table, or cannot be loaded.
         """
-        if not isinstance(name, str) or models.find(name) is None:
-            raise ModelError("There is no such model in the table.")
-        for state in models.load_steps(name, self.device):
+        for state in models.load_steps(listed(name).name, self.device):
             if isinstance(state, Loading):
                 yield state
         self._fetched.add(name)

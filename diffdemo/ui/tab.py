@@ -9,17 +9,15 @@ import gradio as gr
 
 from diffdemo import report, service
 from diffdemo.experiment import Experiment
+from diffdemo.fields import by_hash
 from diffdemo.lab import Progress
 from diffdemo.models import Model, duration
 from diffdemo.ui import links, views
 from diffdemo.ui.controls import experiment
 from diffdemo.ui.shelf import Models
-from diffdemo.ui.widgets import html
+from diffdemo.ui.widgets import bar, html
 
-SENTENCE = (
-    '<p class="text" role="status" aria-live="polite"></p><p class="note"></p><div class="share"></div>'
-    '<div class="bar" role="progressbar" aria-label="Progress" aria-valuemin="0" aria-valuemax="100"><div class="fill"></div></div>'
-)
+SENTENCE = f'<p class="text" role="status" aria-live="polite"></p><p class="note"></p><div class="share"></div>{bar("Progress")}'
 PATIENCE = 60  # seconds that a run may take, roughly, without having been asked for by Run
 LINK = "{link}"  # stands for the link in the words for a forum; the browser knows where the page is
 WAITING = {"text": "Computing …", "note": ""}
@@ -78,7 +76,7 @@ class Tab:
             DiffdemoError: a value is impossible.
         """
         asked, model = experiment(self.kind, models, values), models[values[0]]
-        given = views.given_picture(values[1]) if asked.picture.startswith("sha256:") else None  # type: ignore[attr-defined]
+        given = views.given_picture(values[1]) if by_hash(asked.picture) else None  # type: ignore[attr-defined]
         yield from self.follow(asked, model, given)
 
     def follow(self, asked: Any, model: Model, given: Any) -> Iterator[tuple[Any, Any]]:

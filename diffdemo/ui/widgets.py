@@ -125,6 +125,11 @@ def brought(data: bytes) -> Uploaded:
     return Uploaded(images.load_picture(data), *(exports.read_experiment(data) or ()))
 
 
+def bar(what: str) -> str:
+    """The markup of a progress bar that static/dom.js fills; `what` says what it measures."""
+    return f'<div class="bar" role="progressbar" aria-label="{what}" aria-valuemin="0" aria-valuemax="100"><div class="fill"></div></div>'
+
+
 def slider(name: str, step: float = 1, **options: Any) -> RawSlider:
     """A slider for a numeric field; `options` override what the table says."""
     field = FIELDS[name]

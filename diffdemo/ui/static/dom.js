@@ -15,6 +15,15 @@ const tag = (name, className, parent, text) => {
   parent.append(node);
   return node;
 };
+// Words, small print and, while something works, how far it is: into .text, .note and .bar of a component.
+const report = (element, value) => {
+  const total = Number(value.total) || 0, share = total ? 100 * (Number(value.done) || 0) / total : 0, bar = element.querySelector('.bar');
+  element.querySelector('.text').textContent = String(value.text || '');
+  element.querySelector('.note').textContent = String(value.note || '');
+  bar.classList.toggle('busy', total > 0);
+  bar.setAttribute('aria-valuenow', Math.round(share));
+  bar.querySelector('.fill').style.width = `${share}%`;
+};
 const picture = (src, alt, parent) => {
   const image = tag('img', '', parent);
   if (isPng(src)) image.src = src;

@@ -1,7 +1,6 @@
 // The result in one sentence, how far it is while the network works, and what can be taken away when it is done.
 // props.value = {text, note, done, total} or {text, note, link, markdown, film, space, fresh}; `link` is the query of the experiment.
-const text = element.querySelector('.text'), note = element.querySelector('.note'), share = element.querySelector('.share');
-const bar = element.querySelector('.bar'), fill = element.querySelector('.fill');
+const share = element.querySelector('.share');
 
 const own = () => location.origin + location.pathname;
 const space = value => (/^[\w.-]+\/[\w.-]+$/.test(value.space || '') ? `https://huggingface.co/spaces/${value.space}` : '');
@@ -47,12 +46,8 @@ const drawShare = value => {
 
 let shared;
 const draw = () => {
-  const value = props.value || {}, total = Number(value.total) || 0, done = Number(value.done) || 0;
-  text.textContent = String(value.text || '');
-  note.textContent = String(value.note || '');
-  bar.classList.toggle('busy', total > 0);
-  bar.setAttribute('aria-valuenow', total ? Math.round(100 * done / total) : 0);
-  fill.style.width = total ? `${100 * done / total}%` : '0';
+  const value = props.value || {};
+  report(element, value);
   if (shared !== value.link) { shared = value.link; drawShare(value); }
   if (value.fresh && value.link) push(value);
 };
