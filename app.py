@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import signal
 import sys
 
 from diffdemo.errors import DiffdemoError
@@ -22,6 +23,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     """Build the page and serve it until stopped; returns 2 with one sentence on stderr where a flag cannot be met."""
     args = parse(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # as a Space is stopped; uploads are removed on the way out
     logging.basicConfig(format="%(asctime)s %(message)s")
     logging.getLogger("diffdemo").setLevel(logging.INFO)  # one line a run
     from diffdemo.ui import build_demo, launch_options  # seconds to import: after the flags are known to be right

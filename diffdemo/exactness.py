@@ -140,7 +140,7 @@ def _plan(steps: Sequence[int], fixed_point: Sequence[int]) -> list[tuple[str, i
 def _round_trips(model: Model, x0: Tensor, method: str, steps: int) -> Generator[int, None, Trips]:
     x_T, calls, T = x0.clone(), torch.zeros(len(x0)), model.schedule.T
     for rows in lane.chunks(model, len(x0)):
-        for step in lane.in_lane(invert_steps(model, x0[rows], T, steps, method)):
+        for step in lane.in_lane(model, invert_steps(model, x0[rows], T, steps, method)):
             x_T[rows], calls[rows] = step.x, calls[rows] + step.calls
             yield 1
     back = x_T.clone()
@@ -155,10 +155,10 @@ def _replays(model: Model, x0: Tensor, encoder: str) -> Generator[int, None, flo
     worst, T = 0.0, model.schedule.T
     for rows in lane.chunks(model, len(SEEDS)):
         walked = []
-        for step in lane.in_lane(encode_steps(model, x0, T, REFERENCE, SEEDS[rows], encoder)):
+        for step in lane.in_lane(model, encode_steps(model, x0, T, REFERENCE, SEEDS[rows], encoder)):
             walked.append(step)
             yield 1
-        for step in lane.in_lane(replay_steps(model, walked[0].before, torch.stack([one.z for one in walked]), T)):
+        for step in lane.in_lane(model, replay_steps(model, walked[0].before, torch.stack([one.z for one in walked]), T)):
             x = step.x
             yield 1
         worst = max(worst, float((x - x0).abs().max()))

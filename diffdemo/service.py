@@ -30,6 +30,7 @@ except ImportError:
 
 log = logging.getLogger("diffdemo")
 MAX_BYTES = 200_000_000  # of all results kept
+SLACK = 3  # times the limit that a run may really take: estimates are rough, and others may be waiting for the same cores
 _at_hand: "WeakValueDictionary[str, Model]" = WeakValueDictionary()  # what a borrowed process finds by name; networks are not sent to it
 
 
@@ -62,8 +63,7 @@ def price(experiment: Experiment, model: Model) -> Price:
     return Price(calls, estimate_seconds(model, calls, 1))
 
 
-def _afford(experiment: Experiment, model: Model) -> Price:
-    asked = price(experiment, model)
+def _afford(experiment: Experiment, asked: Price) -> Price:
     if asked.seconds > limits.seconds:
         log.info("%s refused, %d calls, about %.0f s", experiment.kind, asked.calls, asked.seconds)
         raise BudgetError(
@@ -155,12 +155,24 @@ def stream(experiment: Experiment, model: Model | None = None, given: Image.Imag
     if (found := kept.get(key)) is not None:
         yield found
         return
-    asked = _afford(experiment, model)
+    asked = _afford(experiment, price(experiment, model))
     _at_hand[model.name] = model
-    for item in _logged(experiment, asked, _work(experiment, given)):
+    for item in _logged(experiment, asked, _in_time(_work(experiment, given))):
         if not isinstance(item, Progress):
             kept.put(key, item)
         yield item
+
+
+def _in_time(items: Iterator[Any]) -> Iterator[Any]:
+    """The same items, unless they take far longer than a run may."""
+    began = time.monotonic()
+    for item in items:
+        yield item
+        if (passed := time.monotonic() - began) > SLACK * limits.seconds and isinstance(item, Progress):
+            raise BudgetError(
+                f"This run was ended at step {item.done} of {item.total}: it took {duration(passed)}, and at most about {duration(limits.seconds)} "
+                "are given to one here. Fewer seeds, steps or levels take less."
+            )
 
 
 def _logged(experiment: Experiment, asked: Price, items: Iterator[Any]) -> Iterator[Any]:
@@ -182,8 +194,10 @@ def beliefs(experiment: Belief, model: Model, given: Image.Image | None, levels:
     Raises:
         DiffdemoError: as in `lab.beliefs`.
     """
+    calls = sum(n > 0 for n in levels)
+    asked = _afford(experiment, Price(calls, estimate_seconds(model, calls, 1)))
     _at_hand[model.name] = model
-    (found,) = _logged(experiment, Price(sum(n > 0 for n in levels), 0.0), _beliefs(experiment, given, tuple(levels)))
+    (found,) = _logged(experiment, asked, _beliefs(experiment, given, tuple(levels)))
     return found
 
 

@@ -10,17 +10,17 @@ from collections.abc import Callable
 from functools import lru_cache
 from urllib.parse import quote
 
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 
 from diffdemo import cards
-from diffdemo.asgi import App, Message, Receive, Send, answer
+from diffdemo.asgi import App, Message, Receive, Send, answer, refuse
 from diffdemo.errors import DiffdemoError
 from diffdemo.experiment import MAX_QUERY, Experiment, RoundTrip, experiment_from_query
 
 PICTURE = "/card.png"
 _FOREIGN = re.compile(rb'\s*<meta\s+(?:property="og:|name="twitter:)[^>]*>')
 _SCRIPT = b"window.gradio_config"
-_KEPT = 64  # pictures held in memory at most
+_KEPT, _WAITING = 64, 16  # pictures held in memory, and requests that wait for one, at most
 
 
 class Unfurl:
@@ -31,18 +31,25 @@ class Unfurl:
     """
 
     def __init__(self, app: App):
-        self.app = app
+        self.app, self.pen = app, CapacityLimiter(1)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one request."""
         asked = scope["type"] == "http" and scope["method"] in ("GET", "HEAD")
         query = scope.get("query_string", b"")[: MAX_QUERY + 1].decode("latin-1")
         if asked and scope["path"] == PICTURE:
-            await answer(send, await to_thread.run_sync(picture, query), b"image/png", b"public, max-age=86400")
+            await self._draw(send, query)
         elif asked and scope["path"] == "/":
             await self.app(scope, receive, _Rewriter(send, lambda page: rewrite(page, query, _origin(scope))))
         else:
             await self.app(scope, receive, send)
+
+    async def _draw(self, send: Send, query: str) -> None:
+        """Send the picture of a link; they are drawn one after the other, for runs come first."""
+        if self.pen.statistics().tasks_waiting >= _WAITING:
+            await refuse(send, 503, "Too many previews are being drawn; please try again in a minute.")
+        else:
+            await answer(send, await to_thread.run_sync(picture, query, limiter=self.pen), b"image/png", b"public, max-age=86400")
 
 
 class _Rewriter:

@@ -4,6 +4,7 @@ import io
 import json
 import string
 import struct
+import threading
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -162,6 +163,38 @@ class Spy:
     def predict_noise(self, x_n, n):
         self.asked.append(n.tolist())
         return self.inner.predict_noise(x_n, n)
+
+
+@dataclass
+class Stalls:
+    """A network that does not answer until its gate is opened."""
+
+    inner: object
+    gate: threading.Event = field(default_factory=threading.Event)
+
+    def __call__(self, *args, **options):
+        self.gate.wait(60)
+        return self.inner(*args, **options)
+
+
+@dataclass
+class Breaks:
+    """A network that gives `value` in one pixel of its last row, or raises it where it is an error, from its call number `after` on."""
+
+    inner: object
+    value: float | Exception
+    after: int = 0
+    calls: int = 0
+
+    def __call__(self, *args, **options):
+        self.calls += 1
+        (eps_hat,) = self.inner(*args, **options)
+        if self.calls > self.after:
+            if isinstance(self.value, Exception):
+                raise self.value
+            eps_hat = eps_hat.clone()
+            eps_hat[-1, 0, 0, 0] = self.value
+        return (eps_hat,)
 
 
 def png(texts: dict[str, str], size: tuple[int, int] = (4, 4)) -> bytes:

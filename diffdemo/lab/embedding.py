@@ -189,7 +189,7 @@ class _Run:
         seeds = [*self.warm_seeds, *[0] * (len(rows) - own)]
         calls, residual, x = torch.zeros(len(rows)), torch.zeros(len(rows)), rows.clone()
         for part in lane.chunks(self.model, len(rows)):
-            for step in lane.in_lane(invert_steps(self.model, rows[part], e.n, steps[part], method, warm[part], seeds[part])):
+            for step in lane.in_lane(self.model, invert_steps(self.model, rows[part], e.n, steps[part], method, warm[part], seeds[part])):
                 x[part], calls[part], residual[part] = step.x, calls[part] + step.calls, residual[part].maximum(step.residual)
                 yield self._progress(rows, x.clone(), max(1, int(step.calls.max())))  # a warm start's jump counts as one
         self.x_n[method], self.up[method] = x, (calls, residual)
@@ -199,7 +199,7 @@ class _Run:
         starts, paths, e = [], [], self.e
         for rows in lane.chunks(self.model, len(e.seeds)):
             walked = []
-            for step in lane.in_lane(encode_steps(self.model, self.x0, e.n, e.steps, e.seeds[rows], method)):
+            for step in lane.in_lane(self.model, encode_steps(self.model, self.x0, e.n, e.steps, e.seeds[rows], method)):
                 walked.append(step)
                 yield self._progress(step.before, step.x)
             starts.append(walked[0].before)
@@ -226,7 +226,7 @@ class _Run:
             b = self.model.schedule.add_noise(self.other, noise((self._swap_seed,), self.model.shape), self.e.n)
             x_n, z = torch.cat([x_n, b]), torch.cat([z, z[:, :1]], 1)
         for rows in lane.chunks(self.model, len(x_n)):
-            for step in lane.in_lane(replay_steps(self.model, x_n[rows], z[:, rows], self.e.n)):
+            for step in lane.in_lane(self.model, replay_steps(self.model, x_n[rows], z[:, rows], self.e.n)):
                 x = step.x
                 yield self._progress(step.before, step.x)
             found.append(x)

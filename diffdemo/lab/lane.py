@@ -1,24 +1,25 @@
-"""Network calls, one at a time: any number of rows in chunks of a constant size, each call under one lock.
+"""Network calls, one at a time: any number of rows in chunks of a constant size, each call made by the device's one worker.
 
-Runs so share the device fairly, a cancelled run frees it after the call under way, and memory limits never change a picture.
-No lock is held across a yield.
+Runs so share the device in the order of their calls, a cancelled run frees it after the call under way, and memory limits never change a
+picture. What is not finite is refused at once: nothing that follows from it could be shown.
 """
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
+from diffdemo.errors import ModelError
+from diffdemo.lab.worker import worker
 from diffdemo.models import Model
 from diffdemo.sampling import Step, denoise_steps, walk
 from diffdemo.schedule import Levels, Steps
 
 CHUNK = 64  # rows in one network call at most; fewer for large pictures
 PIXELS = 2**16  # rows times pixels in one network call at most
-_lock = threading.Lock()
 Item = TypeVar("Item")
 
 
@@ -83,18 +84,33 @@ def walk_calls(model: Model, levels: Tensor) -> list[int]:
 def _in_chunks(model: Model, x: Tensor, counts: list[int], start: Callable[[slice], Iterator[Step]]) -> Iterator[Call]:
     """The loops that `start` begins, one chunk of rows after the other; `counts` are the calls that each makes."""
     for part, rows in enumerate(chunks(model, len(x))):
-        for index, step in enumerate(in_lane(start(rows))):
+        for index, step in enumerate(in_lane(model, start(rows))):
             yield Call(sum(counts[:part]) + index + 1, sum(counts), index, rows, step)
 
 
-def in_lane(loop: Iterator[Item]) -> Iterator[Item]:
-    """The same items, each under the lane's lock."""
+def in_lane(model: Model, loop: Iterator[Item]) -> Iterator[Item]:
+    """The same items, steps of a loop that asks the model's network; each is made in the lane.
+
+    Args:
+        model: whose network is asked.
+        loop: yields steps, whose x is (B, C, H, W).
+
+    Raises:
+        ModelError: the network gave something that is not finite, or does not answer.
+    """
     while True:
-        with _lock:
-            item = next(loop, None)
+        item: Any = worker(model).call(model, lambda: next(loop, None))
         if item is None:
             return
+        _check(model, item.x)
         yield item
+
+
+def _check(model: Model, x: Tensor) -> Tensor:
+    """The same tensor, every number of it finite."""
+    if not x.isfinite().all():
+        raise ModelError(f"The model {model.name} gave numbers that are not finite, so nothing is shown; its weights or its precision are not right.")
+    return x
 
 
 def estimate(model: Model, x_n: Tensor, n: Tensor) -> Tensor:
@@ -109,9 +125,8 @@ def estimate(model: Model, x_n: Tensor, n: Tensor) -> Tensor:
     some = (n > 0).nonzero().flatten()
     for rows in chunks(model, len(some)):
         chosen = some[rows]
-        with _lock:
-            eps_hat = model.predict_noise(x_n[chosen], n[chosen])
-        found[chosen] = model.schedule.x0_from_eps(x_n[chosen], eps_hat, n[chosen])
+        eps_hat = worker(model).call(model, partial(model.predict_noise, x_n[chosen], n[chosen]))
+        found[chosen] = model.schedule.x0_from_eps(x_n[chosen], _check(model, eps_hat), n[chosen])
     return found
 
 
@@ -119,11 +134,9 @@ def pixels(model: Model, x: Tensor) -> Tensor:
     """Model space → pictures in pixels, (…, C, H, W), decoded chunk by chunk; the very same tensor where the network works on pictures."""
     if model.kind == "pixel" or not x.numel():
         return model.pixels(x)
-    rows, parts = x.reshape(-1, *model.shape), []
-    for some in chunks(model, len(rows)):
-        with _lock:
-            parts.append(model.pixels(rows[some]))
-    return torch.cat(parts).view(*x.shape[:-3], *model.picture_shape)
+    rows = x.reshape(-1, *model.shape)
+    parts = [worker(model).call(model, partial(model.pixels, rows[some])) for some in chunks(model, len(rows))]
+    return _check(model, torch.cat(parts)).view(*x.shape[:-3], *model.picture_shape)
 
 
 @torch.no_grad()

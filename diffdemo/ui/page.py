@@ -1,9 +1,14 @@
 """Put the page together: header, model switch, rail, tabs, endpoints, theme and launch settings."""
 
+import atexit
 import math
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read by gradio when it is imported
@@ -13,9 +18,10 @@ from PIL import Image
 from starlette.middleware import Middleware
 
 from diffdemo import health, lab, service
-from diffdemo.errors import DiffdemoError
+from diffdemo.errors import DiffdemoError, ExperimentError
 from diffdemo.fields import FIELDS, by_hash
-from diffdemo.models import load_model
+from diffdemo.guard import KEPT, Guard
+from diffdemo.models import Model, load_model
 from diffdemo.ui import controls, endpoints, files, handlers, links, views
 from diffdemo.ui.controls import RAIL
 from diffdemo.ui.could_have_been import CouldHaveBeen
@@ -29,7 +35,7 @@ from diffdemo.ui.shelf import Models
 from diffdemo.ui.tab import Tab, long
 from diffdemo.ui.there_and_back import ThereAndBack
 from diffdemo.ui.two_pictures import TwoPictures
-from diffdemo.ui.widgets import STATIC, RawRadio, Uploaded, html, told
+from diffdemo.ui.widgets import STATIC, RawNumber, RawRadio, Uploaded, html, told
 from diffdemo.unfurl import Unfurl
 
 TITLE = "diffdemo: what noise does in a diffusion model"
@@ -40,6 +46,7 @@ HEADER = """
 """
 SPACE_LIMIT = 120.0  # seconds
 QUEUE = 24  # runs that may wait
+SESSIONS = 100  # visitors whose last values Gradio keeps, a quarter of a megabyte each, also for every call of the API
 FILES = {"concurrency_id": "files", "concurrency_limit": 2}
 LANE = {"concurrency_id": "model", "concurrency_limit": 1}
 
@@ -55,14 +62,24 @@ def build_demo(name: str = "faces", device: str | None = None, limit: float | No
     Raises:
         ModelError: the model cannot be loaded.
     """
+    _uploads()
     service.limits.seconds = limit or (SPACE_LIMIT if "SPACE_ID" in os.environ else math.inf)
     first = load_model(name, device)
     models = Models(first, device)
-    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(3600, 3600)) as demo:
+    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(60, KEPT)) as demo:
         Page(models, demo)
         gr.Markdown(footer(), elem_id="footer")
         endpoints.publish(models, LANE)
     return demo.queue(max_size=QUEUE, default_concurrency_limit=1, api_open=False)
+
+
+@cache
+def _uploads() -> Path:
+    """The folder of this process for what visitors upload, removed at its end; nobody else writes to it, so it can be bounded."""
+    folder = tempfile.mkdtemp(prefix="diffdemo-", dir=os.environ.get("GRADIO_TEMP_DIR"))
+    os.environ["GRADIO_TEMP_DIR"] = folder  # read by Gradio when a component is made
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 def footer() -> str:
@@ -99,7 +116,7 @@ class Page:
                 self.notice = html("notice", '<p class="notice" role="alert"></p>', "rail", links.said(""))
                 with gr.Tabs() as self.strip:
                     places = [self._tab(number, tab) for number, tab in enumerate(self.tabs)]
-        self.open = gr.State(0)  # the number of the open tab
+        self.open = RawNumber(0, visible=False)  # the number of the open tab; the browser holds it, for Gradio forgets the State of old sessions
         self.pending = gr.State(None)  # an experiment from a link or a file, and its picture: it runs next, whatever the controls say by then
         self.wanted = gr.State(None)  # an experiment from a link whose model is not loaded yet
         self.files = html(
@@ -197,12 +214,12 @@ class Page:
         opening = {} if number == opened else {self.strip: gr.Tabs(selected=number)}  # a tab that is opened anew is built anew
         return {
             **opening, **self.second.suit(model), **self.rail.restore(e, stand.rail, model, picture), **self.tabs[number].restore(stand.own, model),
-            self.open: number, self.pending: (e, given) if here else None, self.wanted: None,
+            self.open: number, self.pending: (e, given and _fitted(model, given)) if here else None, self.wanted: None,
             self.notice: links.said(links.remark(e, model, here), run=e.kind if here else ""),
         }  # fmt: skip
 
     def _run(self, number: int, *values: Any) -> Iterator[tuple]:
-        yield from self._placed(number, self.tabs[number].run(self.models, self._asked(number, values)))
+        yield from self._placed(number, self._tab_at(number).run(self.models, self._asked(number, values)))
 
     def _follow(self, pending: Any) -> Iterator[tuple]:
         """Run what a link or a file brought."""
@@ -216,9 +233,20 @@ class Page:
         """Run the open tab unless it shows what the controls say, or an experiment is about to run that they do not show yet."""
         if pending:
             return
+        tab = self._tab_at(number)
         sentences, values = values[: len(self.tabs)], values[len(self.tabs) :]
-        arrived = self.tabs[number].arrive(self.models, sentences[number], self._asked(number, values))
+        arrived = tab.arrive(self.models, sentences[number], self._asked(number, values))
         yield from ((*shown, gr.skip()) for *shown, _ in self._placed(number, arrived))  # what has become pending meanwhile stays so
+
+    def _tab_at(self, number: Any) -> Tab:
+        """The tab that the browser says is open.
+
+        Raises:
+            ExperimentError: there is none of that number.
+        """
+        if type(number) is not int or not 0 <= number < len(self.tabs):
+            raise ExperimentError("There is no such tab.")
+        return self.tabs[number]
 
     def _number(self, e: Any) -> int:
         """The number of an experiment's tab."""
@@ -240,6 +268,11 @@ def _opening(models: Models, trip: Any) -> tuple[dict, dict]:
     """The finished result the page opens with."""
     *_, (sentence, found) = ThereAndBack().work(trip, models.first, None)
     return {**sentence, "query": trip.to_query()}, found
+
+
+def _fitted(model: Model, given: Image.Image) -> Image.Image:
+    """The picture as the model sees it, which is all that is kept of it between two events."""
+    return Image.fromarray(model.fit(given)[0].squeeze())
 
 
 def _stopped(*sentences: Any) -> list[Any]:
@@ -270,6 +303,9 @@ def launch_options() -> dict[str, Any]:
         "enable_monitoring": False,
         "footer_links": ["api"],
         "pwa": False,
+        "state_session_capacity": SESSIONS,
         "mcp_server": _has_mcp(),
-        "app_kwargs": {"middleware": [Middleware(health.Health, revisions=health.check("cpu")), Middleware(Unfurl)]},
+        "app_kwargs": {
+            "middleware": [Middleware(Guard, uploads=_uploads()), Middleware(health.Health, revisions=health.check("cpu")), Middleware(Unfurl)]
+        },
     }

@@ -4,7 +4,9 @@ Gradio's checks let NaN, null and other people's files through, so the form widg
 field table decides. The HTML components get data only; their scripts in static/ build the page with textContent.
 """
 
+import logging
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from inspect import isgeneratorfunction, signature
@@ -20,27 +22,39 @@ from diffdemo.errors import DiffdemoError, PictureError
 from diffdemo.experiment import Experiment
 from diffdemo.fields import FIELDS
 
+log = logging.getLogger("diffdemo")
+UNFORESEEN = "Something went wrong here that should not, so this was not done; the page goes on, and the log says what it was."
 STATIC = Path(__file__).parent / "static"
 CHARTS = ("embed", "collide", "branch")  # components that draw with static/lines.js
 
 
+@contextmanager
+def _in_words(name: str) -> Iterator[None]:
+    """Whatever is raised inside reaches the visitor as one sentence; what nobody foresaw is written to the log."""
+    try:
+        yield
+    except DiffdemoError as error:
+        raise gr.Error(str(error), print_exception=False) from error
+    except gr.Error:
+        raise
+    except Exception as error:
+        log.exception("%s failed", name)
+        raise gr.Error(UNFORESEEN, print_exception=False) from error
+
+
 def told(handler: Callable, *bound: Any) -> Callable:
-    """The handler with its first arguments bound and its DiffdemoError shown to the visitor as one sentence.
+    """The handler with its first arguments bound, and every error shown to the visitor as one sentence.
 
     Gradio reads a handler's signature and annotations, so the wrapper carries those that are left.
     """
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        try:
+        with _in_words(handler.__name__):
             return handler(*bound, *args, **kwargs)
-        except DiffdemoError as error:
-            raise gr.Error(str(error), print_exception=False) from error
 
     def stream(*args: Any, **kwargs: Any) -> Iterator[Any]:
-        try:
+        with _in_words(handler.__name__):
             yield from handler(*bound, *args, **kwargs)
-        except DiffdemoError as error:
-            raise gr.Error(str(error), print_exception=False) from error
 
     wrapped = stream if isgeneratorfunction(handler) else call
     left = signature(partial(handler, *bound))

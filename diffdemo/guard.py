@@ -1,0 +1,172 @@
+"""What every request passes before the page sees it: only what the page needs is served, bodies have a bound, files come by upload only,
+uploads have a bound together; and the headers of every answer.
+
+Gradio bounds no body, fetches any public address that stands in the place of a file, also as /gradio_api/file=ADDRESS, keeps what is
+uploaded however much that is, and leaves aborted uploads on the disk for ever.
+"""
+
+import json
+import re
+import time
+from pathlib import Path
+
+from anyio import to_thread
+
+from diffdemo.asgi import App, Message, Receive, Send, refuse
+
+BODY = 12_000_000  # bytes: a file of 8 MB in base64, and what goes with it
+PARTS, DEPTH = 200_000, 100  # values in a body, and how deep they are nested
+UPLOADS = 200_000_000  # bytes of uploads on the disk
+KEPT = 600  # seconds that an upload stays; the page reads it at once
+API = "/gradio_api/"
+SERVED = re.compile(
+    r"/|/(assets|static|svelte)/.*|/(config|theme\.css|favicon\.ico|robots\.txt|manifest\.json|health|card\.png)"
+    rf"|{API}(info|openapi\.json|app_id|login_check|startup-events|theme\.css|heartbeat/.*|file=/.*|upload_progress)"
+    rf"|{API}(run/.*|queue/.*|call/.*|cancel|reset|upload|mcp(/.*)?)"
+)
+CONTENT = "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; object-src 'none'; base-uri 'self'; form-action 'self'"
+HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"strict-origin-when-cross-origin"),
+    (b"permissions-policy", b"camera=(), microphone=(), geolocation=(), payment=(), usb=()"),
+    (b"content-security-policy", CONTENT.encode()),  # Gradio makes functions of text; but nothing comes from another host, or goes there
+]
+_ADDRESS = re.compile(r"\s*([a-z][a-z0-9+.-]*:|//)", re.IGNORECASE)
+
+
+class RequestError(Exception):
+    """A request that goes no further: its status, and one sentence."""
+
+    def __init__(self, status: int, said: str):
+        super().__init__(said)
+        self.status, self.said = status, said
+
+
+class Guard:
+    """The middleware; outermost.
+
+    Args:
+        app: the application it wraps.
+        uploads: the folder of uploaded files, which nobody else writes to.
+    """
+
+    def __init__(self, app: App, uploads: Path):
+        self.app, self.uploads = app, uploads
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        send = _with_headers(send)
+        try:
+            receive = await self._passed(scope, receive)
+        except RequestError as no:
+            await refuse(send, no.status, no.said)
+        else:
+            await self.app(scope, receive, send)
+
+    async def _passed(self, scope: Message, receive: Receive) -> Receive:
+        """The request's body, if it may go on."""
+        path, method = scope["path"], scope["method"]
+        if not SERVED.fullmatch(path.rstrip("/") or "/"):
+            raise RequestError(404, "There is nothing at this address.")
+        if method in ("GET", "HEAD", "OPTIONS"):
+            return receive
+        if not path.startswith(API):
+            raise RequestError(405, "This address can only be read.")
+        body = await _read(receive)
+        if path.startswith(f"{API}upload"):
+            await to_thread.run_sync(make_room, self.uploads, len(body))
+        else:
+            await to_thread.run_sync(check, body)
+        return _again(body, receive)
+
+
+def _with_headers(send: Send) -> Send:
+    async def sent(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            ours = {name for name, _ in HEADERS}
+            message = {**message, "headers": [*(pair for pair in message.get("headers", ()) if pair[0].lower() not in ours), *HEADERS]}
+        await send(message)
+
+    return sent
+
+
+async def _read(receive: Receive) -> bytes:
+    """A whole body of at most BODY bytes; a larger one is read to its end, within reason, for most clients listen only then."""
+    parts, size = [], 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise RequestError(400, "The request did not arrive whole.")
+        size += len(message.get("body", b""))
+        if size <= BODY:
+            parts.append(message.get("body", b""))
+        if size > 5 * BODY or not message.get("more_body"):
+            break
+    if size > BODY:
+        raise RequestError(413, f"This is too large: at most {BODY // 1_000_000} MB are taken at once.")
+    return b"".join(parts)
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """Hands out a body that was read already, and then what else comes."""
+    waiting = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def received() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return received
+
+
+def check(body: bytes) -> None:
+    """Let JSON pass that holds no address in the place of a file, and not too much of anything; what is no JSON is left to Gradio.
+
+    Raises:
+        RequestError: it does not pass.
+    """
+    try:
+        values = [(json.loads(body), 0)] if body else []
+    except RecursionError as error:
+        raise RequestError(400, f"This is nested too deep: at most {DEPTH} levels are taken.") from error
+    except ValueError:
+        return
+    seen = 0
+    while values:
+        value, depth = values.pop()
+        seen += 1
+        if depth > DEPTH or seen + len(values) > PARTS:
+            raise RequestError(400, f"This holds too much: at most {PARTS:,} values, nested {DEPTH} levels deep, are taken.")
+        if isinstance(value, dict):
+            if _ADDRESS.match(str(value.get("path", ""))[:200]):
+                raise RequestError(400, "Files are taken by upload only, not from an address.")
+            value = list(value.values())
+        if isinstance(value, list):
+            values += [(part, depth + 1) for part in value]
+
+
+def make_room(folder: Path, wanted: int) -> None:
+    """Remove uploads that have been there for long.
+
+    Args:
+        folder: where they are.
+        wanted: bytes that are to come.
+
+    Raises:
+        RequestError: there is no room for them.
+    """
+    held, now = 0, time.time()
+    for path in folder.rglob("*"):
+        try:
+            about = path.stat()
+            if path.is_dir():
+                continue
+            if now - about.st_mtime > KEPT:
+                path.unlink()
+            else:
+                held += about.st_size
+        except FileNotFoundError:  # somebody else removed it
+            continue
+    if held + wanted > UPLOADS:
+        raise RequestError(507, "Too many pictures are being uploaded here at the moment; please try again in a few minutes.")
