@@ -7,6 +7,8 @@ DiffdemoError
 └── BudgetError       a run costs more than is given to one
 """
 
+UNFORESEEN = "Something went wrong here that should not, so this was not done; the page goes on, and the log says what it was."
+
 
 class DiffdemoError(ValueError):
     """Bad input of any kind; the message says what was wrong and what would be right."""

@@ -6,6 +6,7 @@ uploaded however much that is, and leaves aborted uploads on the disk for ever.
 """
 
 import json
+import logging
 import re
 import time
 from pathlib import Path
@@ -13,7 +14,9 @@ from pathlib import Path
 from anyio import to_thread
 
 from diffdemo.asgi import App, Message, Receive, Send, refuse
+from diffdemo.errors import UNFORESEEN
 
+log = logging.getLogger("diffdemo")
 BODY = 12_000_000  # bytes: a file of 8 MB in base64, and what goes with it
 PARTS, DEPTH = 200_000, 100  # values in a body, and how deep they are nested
 UPLOADS = 200_000_000  # bytes of uploads on the disk
@@ -58,13 +61,17 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        send = _with_headers(send)
+        sent = _Answer(send)
         try:
-            receive = await self._passed(scope, receive)
+            await self.app(scope, await self._passed(scope, receive), sent)
         except RequestError as no:
-            await refuse(send, no.status, no.said)
-        else:
-            await self.app(scope, receive, send)
+            await refuse(sent, no.status, no.said)
+        except Exception as error:
+            log.exception("%s %s failed", scope["method"], scope["path"])
+            if sent.begun:
+                raise
+            full = isinstance(error, OSError)
+            await refuse(sent, 507 if full else 500, "This could not be stored here; please try again later." if full else UNFORESEEN)
 
     async def _passed(self, scope: Message, receive: Receive) -> Receive:
         """The request's body, if it may go on."""
@@ -83,14 +90,17 @@ class Guard:
         return _again(body, receive)
 
 
-def _with_headers(send: Send) -> Send:
-    async def sent(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            ours = {name for name, _ in HEADERS}
-            message = {**message, "headers": [*(pair for pair in message.get("headers", ()) if pair[0].lower() not in ours), *HEADERS]}
-        await send(message)
+class _Answer:
+    """Sends an answer with HEADERS, and knows whether it has begun."""
 
-    return sent
+    def __init__(self, send: Send):
+        self.send, self.begun = send, False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.begun, ours = True, {name for name, _ in HEADERS}
+            message = {**message, "headers": [*(pair for pair in message.get("headers", ()) if pair[0].lower() not in ours), *HEADERS]}
+        await self.send(message)
 
 
 async def _read(receive: Receive) -> bytes:

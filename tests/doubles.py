@@ -165,7 +165,7 @@ class Spy:
         return self.inner.predict_noise(x_n, n)
 
 
-@dataclass
+@dataclass(eq=False)
 class Stalls:
     """A network that does not answer until its gate is opened."""
 
@@ -177,7 +177,7 @@ class Stalls:
         return self.inner(*args, **options)
 
 
-@dataclass
+@dataclass(eq=False)
 class Breaks:
     """A network that gives `value` in one pixel of its last row, or raises it where it is an error, from its call number `after` on."""
 

@@ -1,6 +1,7 @@
 import asyncio
 import json
 import os
+import re
 import time
 import urllib.error
 import urllib.request
@@ -145,6 +146,24 @@ def test_uploads_have_a_bound_together_and_old_ones_make_room(tmp_path, monkeypa
     assert ask(f"{API}upload", [b"c" * 101], uploads=tmp_path)[0] == 200
     assert not (tmp_path / "tmpaborted").exists()
     assert (folder / "a.png").exists()
+
+
+@pytest.mark.parametrize(("error", "status"), [(RuntimeError("inner words"), 500), (OSError(28, "No space left on device", "/a/path"), 507)])
+def test_what_breaks_behind_it_is_one_sentence_and_a_line_in_the_log(error, status, caplog):
+    async def broken(scope, receive, send):
+        raise error
+
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    asyncio.run(Guard(broken, None)({"type": "http", "path": "/", "method": "GET", "headers": []}, None, send))
+    assert sent[0]["status"] == status
+    said = json.loads(sent[1]["body"])["detail"]
+    assert said.endswith(".")
+    assert not re.search("inner|path|device", said)
+    assert caplog.messages == ["GET / failed"]
 
 
 def test_the_page_is_served_through_it(address):

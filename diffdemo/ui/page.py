@@ -76,7 +76,9 @@ def build_demo(name: str = "faces", device: str | None = None, limit: float | No
 @cache
 def _uploads() -> Path:
     """The folder of this process for what visitors upload, removed at its end; nobody else writes to it, so it can be bounded."""
-    folder = tempfile.mkdtemp(prefix="diffdemo-", dir=os.environ.get("GRADIO_TEMP_DIR"))
+    if parent := os.environ.get("GRADIO_TEMP_DIR"):
+        Path(parent).mkdir(parents=True, exist_ok=True)
+    folder = tempfile.mkdtemp(prefix="diffdemo-", dir=parent)
     os.environ["GRADIO_TEMP_DIR"] = folder  # read by Gradio when a component is made
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return Path(folder)

@@ -18,12 +18,11 @@ from gradio.utils import get_upload_folder
 from PIL import Image
 
 from diffdemo import exports, images
-from diffdemo.errors import DiffdemoError, PictureError
+from diffdemo.errors import UNFORESEEN, DiffdemoError, PictureError
 from diffdemo.experiment import Experiment
 from diffdemo.fields import FIELDS
 
 log = logging.getLogger("diffdemo")
-UNFORESEEN = "Something went wrong here that should not, so this was not done; the page goes on, and the log says what it was."
 STATIC = Path(__file__).parent / "static"
 CHARTS = ("embed", "collide", "branch")  # components that draw with static/lines.js
 
