@@ -26,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # as a Space is stopped; uploads are removed on the way out
     logging.basicConfig(format="%(asctime)s %(message)s")
     logging.getLogger("diffdemo").setLevel(logging.INFO)  # one line a run
-    from diffdemo.ui import build_demo, launch_options  # seconds to import: after the flags are known to be right
+    from diffdemo.ui import build_demo, launch_options, warm  # seconds to import: after the flags are known to be right
 
     try:
         demo, options = build_demo(args.model, args.device, args.limit), launch_options()
@@ -34,7 +34,12 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"diffdemo: {error}", file=sys.stderr)
         return 2
     try:
-        demo.launch(server_name=args.server_name, server_port=args.port, share=args.share, **options)
+        demo.launch(server_name=args.server_name, server_port=args.port, share=args.share, prevent_thread_lock=True, **options)
+        warm(demo)
+        demo.block_thread()
+    except DiffdemoError as error:
+        print(f"diffdemo: {error}", file=sys.stderr)
+        return 2
     except OSError:
         print(f"diffdemo: port {args.port or '7860 to 7959'} is taken or not allowed; choose another with --port", file=sys.stderr)
         return 2

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -15,6 +16,22 @@ from diffdemo.models import BUNDLED, Model, load_model
 PATH = "/health"
 ASSETS = Path(__file__).parent / "assets"
 PROBES = {"faces": RoundTrip("faces", "face:17", n=500, seeds=(0,), steps=1), "digits": RoundTrip("digits", "digit:3", n=500, seeds=(0,), steps=1)}
+
+
+state: dict[str, Any] = {"status": "starting", "models": {}}  # what /health tells
+
+
+def start(device: str | None = None) -> None:
+    """Check this copy and tell /health.
+
+    Raises:
+        ModelError: as `check`.
+    """
+    try:
+        state.update(status="ok", models=check(device))
+    except ModelError:
+        state.update(status="failed")
+        raise
 
 
 def check(device: str | None = None) -> dict[str, str]:
@@ -52,19 +69,18 @@ def _stored(name: str) -> Path:
 
 
 class Health:
-    """ASGI middleware that answers GET /health with the state and the revisions of the bundled models, and hands everything else on.
+    """ASGI middleware that answers GET /health with `state`, 503 unless all is in order, and hands everything else on.
 
     Args:
         app: the application it wraps.
-        revisions: as `check` returned them.
     """
 
-    def __init__(self, app: App, revisions: dict[str, str]):
-        self.app, self.body = app, json.dumps({"status": "ok", "models": revisions}).encode()
+    def __init__(self, app: App):
+        self.app = app
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http" or scope["path"] != PATH:
             await self.app(scope, receive, send)
         else:
-            await answer(send, self.body, b"application/json", b"no-store")
+            await answer(send, json.dumps(state).encode(), b"application/json", b"no-store", 200 if state["status"] == "ok" else 503)

@@ -86,9 +86,10 @@ def built():
 @pytest.fixture(scope="session")
 def address(built):
     """Where that page is served, from this process."""
-    from diffdemo.ui import launch_options
+    from diffdemo.ui import launch_options, warm
 
     demo, _ = built
     _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", **launch_options())
+    warm(demo)
     yield url
     demo.close(verbose=False)

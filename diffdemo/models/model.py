@@ -12,6 +12,7 @@ from torch import Tensor
 from diffdemo import images
 from diffdemo.errors import DiffdemoError, ModelError
 from diffdemo.fields import FIELDS
+from diffdemo.models.deferred import Deferred
 from diffdemo.models.latent import Autoencoder
 from diffdemo.models.prompts import Prompted, TextEncoder
 from diffdemo.schedule import Levels, Schedule
@@ -64,11 +65,15 @@ class Model:
     @property
     def size(self) -> int:
         """Bytes of all its parameters."""
+        if isinstance(self.network, Deferred):
+            return self.network.size
         return sum(p.numel() * p.element_size() for module in self._modules() for p in module.parameters())
 
     @property
     def unet(self) -> Any:
         """diffusers' network itself, bound to no prompt."""
+        if isinstance(self.network, Deferred):
+            return self.network.network
         return self.network.unet if isinstance(self.network, Prompted) else self.network
 
     def _modules(self) -> Iterator[torch.nn.Module]:

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from diffdemo.errors import ModelError
+from diffdemo.models.deferred import Deferred
 from diffdemo.models.latent import Autoencoder
 from diffdemo.models.model import Model
 from diffdemo.models.prompts import Prompted, TextEncoder
@@ -62,6 +63,8 @@ def read(source: Source, device: torch.device, dtype: torch.dtype, tell: Tell) -
         ModelError: the folder holds no pipeline of the classes that are read, or a part of it is missing or damaged.
     """
     parts = _check_pipeline(source)
+    if source.line_up:
+        return _bundled(source, device, dtype, tell)
     if "text_encoder" in parts:
         _transformers(source)  # said before gigabytes are read
     scheduler, config = _scheduler(source)
@@ -70,9 +73,9 @@ def read(source: Source, device: torch.device, dtype: torch.dtype, tell: Tell) -
     total, done, networks = sum(file.stat().st_size for file in files.values()), 0, {}
     for part, file in files.items():
         tell(f"reading {part}", done, total)
-        networks[part] = _network(source, part, parts[part]).to(device).eval().requires_grad_(False)
+        networks[part] = _placed(_network(source, part, parts[part]), device, dtype if part == "unet" else torch.float32)
         done += file.stat().st_size
-    network = networks["unet"] if dtype == torch.float32 else networks["unet"].to(dtype)
+    network = networks["unet"]
     text = TextEncoder(_tokenizer(source), networks["text_encoder"], device) if "text_encoder" in parts else None
     autoencoder = _autoencoder(source, networks, device)
     return Model(
@@ -80,6 +83,25 @@ def read(source: Source, device: torch.device, dtype: torch.dtype, tell: Tell) -
         prediction_type=scheduler.config.prediction_type, clip=_clip(scheduler, config, autoencoder), line_up=source.line_up,
         network=Prompted(network, text) if text else network, autoencoder=autoencoder, text=text,
     )  # fmt: skip
+
+
+def _bundled(source: Source, device: torch.device, dtype: torch.dtype, tell: Tell) -> Model:
+    """A bundled model, known from its configuration; its network is read when it is first asked, for diffusers takes seconds to import."""
+    file = _weights(source, "unet")
+    unet, scheduler = (_read_json(source.folder / part, source) for part in ("unet/config.json", "scheduler/scheduler_config.json"))
+    betas = torch.linspace(scheduler["beta_start"], scheduler["beta_end"], scheduler["num_train_timesteps"])
+    network = Deferred(lambda: _placed(_network(source, "unet", "UNet2DModel"), device, dtype), file.stat().st_size)
+    return Model(
+        name=source.name, revision=_revision([file], tell), schedule=Schedule.from_betas(betas), device=device, dtype=dtype, clip=None,
+        shape=(unet["in_channels"], unet["sample_size"], unet["sample_size"]), prediction_type=scheduler["prediction_type"],
+        line_up=source.line_up, network=network,
+    )  # fmt: skip
+
+
+def _placed(network: Any, device: torch.device, dtype: torch.dtype = torch.float32) -> Any:
+    """A network in float32 on its device and in its type, for inference only."""
+    network = network.to(device).eval().requires_grad_(False)
+    return network if dtype == torch.float32 else network.to(dtype)
 
 
 def _check_pipeline(source: Source) -> dict[str, str]:

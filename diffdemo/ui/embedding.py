@@ -53,7 +53,6 @@ class IsAnEmbedding(Tab):
     body = ("embed", MARKUP)
 
     def __init__(self, second: Second):
-        super().__init__()
         self.second = second
 
     def controls(self) -> None:

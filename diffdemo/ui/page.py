@@ -52,7 +52,7 @@ LANE = {"concurrency_id": "model", "concurrency_limit": 1}
 
 
 def build_demo(name: str = "faces", device: str | None = None, limit: float | None = None) -> gr.Blocks:
-    """The page for a model and the bundled ones, with its queue set up and a finished result on it.
+    """The page for a model and the bundled ones, with its queue set up; `warm` puts a finished result on it.
 
     Args:
         name: the model shown first: a bundled name, or a local diffusers folder.
@@ -67,10 +67,24 @@ def build_demo(name: str = "faces", device: str | None = None, limit: float | No
     first = load_model(name, device)
     models = Models(first, device)
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(60, KEPT)) as demo:
-        Page(models, demo)
+        demo.exhibit = Page(models, demo)
         gr.Markdown(footer(), elem_id="footer")
         endpoints.publish(models, LANE)
     return demo.queue(max_size=QUEUE, default_concurrency_limit=1, api_open=False)
+
+
+def warm(demo: gr.Blocks) -> None:
+    """Once the page is served: check the bundled models, and put a finished first result on it; who came before that waits for the same work.
+
+    Raises:
+        ModelError: the check failed.
+    """
+    health.start("cpu")
+    page: Page = demo.exhibit
+    tab, trip = page.tabs[0], default_trip(page.models)
+    *_, (sentence, found) = tab.work(trip, page.models.first, None)
+    tab.sentence.value, tab.shown.value = {**sentence, "query": trip.to_query()}, found
+    demo.config = demo.get_config_file()  # what is sent to whoever comes from now on
 
 
 @cache
@@ -104,8 +118,8 @@ class Page:
         trip = default_trip(models)
         self.models, self.demo = models, demo
         self.curve, self.belief, self.second = NoReturn(), CouldHaveBeen(), Second(models)
-        first, pair = ThereAndBack(_opening(models, trip)), TwoPictures(self.second)
-        self.tabs: list[Tab] = [first, self.curve, IsAnEmbedding(self.second), pair, self.belief, PathsSplit()]
+        pair = TwoPictures(self.second)
+        self.tabs: list[Tab] = [ThereAndBack(), self.curve, IsAnEmbedding(self.second), pair, self.belief, PathsSplit()]
         with gr.Row(elem_id="top"):
             gr.HTML(HEADER, elem_id="header")
             switch = RawRadio(label="Model", choices=models.names, value=models.first.name, elem_id="model", min_width=160)
@@ -157,7 +171,7 @@ class Page:
         shown = [*rail.inputs, *rail.suited, *self.second.strips, *(widget for tab in self.tabs for widget in tab.own)]
         others = self.others
         outputs = [*dict.fromkeys(shown), self.strip, self.open, self.pending, self.wanted, self.notice, others.fold, others.name, others.card]
-        self.demo.load(told(self._arrive), None, outputs, queue=False, **QUIET)
+        self.demo.load(told(self._arrive), self.tabs[0].sentence, outputs, queue=False, **QUIET)
         uploaded = rail.upload.input(told(self._take), [rail.switch, rail.portrait, rail.upload], outputs, queue=False, **QUIET)
         dropped = self.files.select(told(self._drop), [rail.switch, rail.portrait], outputs, queue=False, **QUIET)
         follow = self.notice.select(**{**refresh, "fn": told(self._follow), "inputs": self.pending})
@@ -169,13 +183,15 @@ class Page:
         for tab in self.tabs:
             tab.sentence.select(told(files.save, self.models), [tab.sentence, rail.portrait], self.files, **FILES, **QUIET)
 
-    def _arrive(self, request: gr.Request) -> dict[Any, Any]:
-        """What a visitor's link asks for; nothing but one sentence where it is broken."""
+    def _arrive(self, sentence: Any, request: gr.Request) -> dict[Any, Any]:
+        """What a link asks for, or the first example if the page came without its result; nothing but one sentence where a link is broken."""
         try:
             e = links.asked(dict(request.query_params))
             if e and self.models.missing(e.model):
                 return {self.wanted: e, self.notice: links.said(links.needs(e.model)), **self.others.offer(e.model)}
-            return self._restored(e, opened=0) if e else {self.notice: links.said("")}
+            if e is None and isinstance(sentence, dict) and sentence.get("query"):
+                return {self.notice: links.said("")}
+            return self._restored(e or default_trip(self.models), opened=0)
         except DiffdemoError as error:
             return {self.notice: links.said(links.broken(error))}
 
@@ -266,12 +282,6 @@ class Page:
             yield (*before, sentence, found, *after, None)
 
 
-def _opening(models: Models, trip: Any) -> tuple[dict, dict]:
-    """The finished result the page opens with."""
-    *_, (sentence, found) = ThereAndBack().work(trip, models.first, None)
-    return {**sentence, "query": trip.to_query()}, found
-
-
 def _fitted(model: Model, given: Image.Image) -> Image.Image:
     """The picture as the model sees it, which is all that is kept of it between two events."""
     return Image.fromarray(model.fit(given)[0].squeeze())
@@ -307,7 +317,5 @@ def launch_options() -> dict[str, Any]:
         "pwa": False,
         "state_session_capacity": SESSIONS,
         "mcp_server": _has_mcp(),
-        "app_kwargs": {
-            "middleware": [Middleware(Guard, uploads=_uploads()), Middleware(health.Health, revisions=health.check("cpu")), Middleware(Unfurl)]
-        },
+        "app_kwargs": {"middleware": [Middleware(Guard, uploads=_uploads()), Middleware(health.Health), Middleware(Unfurl)]},
     }

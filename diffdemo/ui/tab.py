@@ -24,11 +24,7 @@ WAITING = {"text": "Computing …", "note": ""}
 
 
 class Tab:
-    """One tab of the page; a subclass names its experiment and says how a run is shown.
-
-    Args:
-        opening: sentence and body of a finished result to open with; None = computed when the tab is first opened.
-    """
+    """One tab of the page; a subclass names its experiment and says how a run is shown. What it shows is computed when it is first opened."""
 
     title: ClassVar[str]
     question: ClassVar[str]
@@ -37,17 +33,13 @@ class Tab:
     body: ClassVar[tuple[str, str]]  # the script in static/ and the markup it fills
     updates: ClassVar[int] = 10  # pictures are sent at most this often while a run works
 
-    def __init__(self, opening: tuple[dict, dict] | None = None):
-        self.opening = opening or (WAITING, None)
-
     def layout(self) -> None:
         """Build the tab's widgets inside the current gr.Tab."""
-        sentence, found = self.opening
         script, markup = self.body
         gr.Markdown(f"## {self.question}", elem_classes="question")
         self.controls()
-        self.sentence = html("sentence", SENTENCE, "rail", sentence, elem_id=f"{self.kind.kind}-sentence")
-        self.shown = html(script, markup, script, found)
+        self.sentence = html("sentence", SENTENCE, "rail", WAITING, elem_id=f"{self.kind.kind}-sentence")
+        self.shown = html(script, markup, script, None)
         with gr.Accordion("How this is computed", open=False):
             gr.Markdown(self.how, latex_delimiters=[{"left": "$", "right": "$", "display": False}])
 

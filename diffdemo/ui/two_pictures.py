@@ -44,7 +44,6 @@ class TwoPictures(Tab):
     body = ("collide", MARKUP)
 
     def __init__(self, second: Second):
-        super().__init__()
         self.second = second
 
     def controls(self) -> None:
