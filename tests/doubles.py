@@ -4,11 +4,11 @@ import io
 import json
 import string
 import struct
-import threading
-import time
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
+from time import sleep
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, DDPMPipeline, DDPMScheduler, LDMPipeline, UNet2DConditionModel, UNet2DModel, VQModel
@@ -146,6 +146,24 @@ class Ideal:
         return (x_n - signal * mean) / spread
 
 
+class Watched(torch.nn.Module):
+    """A network that keeps the largest timestep of each call, takes its time, waits while its gate is shut, and fails at one timestep if told to."""
+
+    def __init__(self, inner: torch.nn.Module):
+        super().__init__()
+        self.inner, self.asked, self.seconds, self.gate, self.broken_at = inner, [], 0.0, Event(), None
+        self.gate.set()
+
+    def forward(self, x_n, timestep, **options):
+        if not x_n.is_meta:
+            self.asked.append(int(timestep.max()))
+            sleep(self.seconds)
+            assert self.gate.wait(60)
+            if self.asked[-1] == self.broken_at:
+                raise RuntimeError("broken on purpose")
+        return self.inner(x_n, timestep, **options)
+
+
 @dataclass
 class Spy:
     """Wraps a denoiser and keeps the levels it was asked about."""
@@ -164,24 +182,6 @@ class Spy:
     def predict_noise(self, x_n, n):
         self.asked.append(n.tolist())
         return self.inner.predict_noise(x_n, n)
-
-
-class Watched(torch.nn.Module):
-    """A network that keeps the largest timestep of each call, takes its time, waits while its gate is shut, and fails at one timestep if told to."""
-
-    def __init__(self, inner: torch.nn.Module):
-        super().__init__()
-        self.inner, self.asked, self.seconds, self.gate, self.broken_at = inner, [], 0.0, threading.Event(), None
-        self.gate.set()
-
-    def forward(self, x_n, timestep, **options):
-        if not x_n.is_meta:
-            self.asked.append(int(timestep.max()))
-            time.sleep(self.seconds)
-            assert self.gate.wait(60)
-            if self.asked[-1] == self.broken_at:
-                raise RuntimeError("broken on purpose")
-        return self.inner(x_n, timestep, **options)
 
 
 def png(texts: dict[str, str], size: tuple[int, int] = (4, 4)) -> bytes:
