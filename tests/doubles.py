@@ -8,6 +8,8 @@ import threading
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
+from time import sleep
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, DDPMPipeline, DDPMScheduler, LDMPipeline, UNet2DConditionModel, UNet2DModel, VQModel
@@ -143,6 +145,24 @@ class Ideal:
         signal, spread = self.schedule.scales(self.schedule.levels(n, len(x_n)), x_n)
         mean = torch.einsum("bn,nchw->bchw", self.posterior(x_n, n), self.pictures)
         return (x_n - signal * mean) / spread
+
+
+class Watched(torch.nn.Module):
+    """A network that keeps the largest timestep of each call, takes its time, waits while its gate is shut, and fails at one timestep if told to."""
+
+    def __init__(self, inner: torch.nn.Module):
+        super().__init__()
+        self.inner, self.asked, self.seconds, self.gate, self.broken_at = inner, [], 0.0, Event(), None
+        self.gate.set()
+
+    def forward(self, x_n, timestep, **options):
+        if not x_n.is_meta:
+            self.asked.append(int(timestep.max()))
+            sleep(self.seconds)
+            assert self.gate.wait(60)
+            if self.asked[-1] == self.broken_at:
+                raise RuntimeError("broken on purpose")
+        return self.inner(x_n, timestep, **options)
 
 
 @dataclass

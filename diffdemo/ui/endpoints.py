@@ -1,6 +1,6 @@
 """The named endpoints: one for each experiment, made from its fields, so that types, defaults and bounds are those of the one table."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from inspect import Parameter, Signature
 from typing import Any
@@ -10,6 +10,7 @@ import gradio as gr
 from diffdemo import report, service
 from diffdemo.experiment import KINDS, Experiment
 from diffdemo.fields import FIELDS
+from diffdemo.lab import Progress
 from diffdemo.ui.shelf import Models
 from diffdemo.ui.widgets import told
 
@@ -32,8 +33,10 @@ def publish(models: Models, lane: dict[str, Any]) -> None:
         gr.api(told(function), api_name=function.__name__, api_description=about, **lane)
 
 
-def endpoint(kind: type[Experiment], models: Models) -> Callable[..., dict[str, Any]]:
+def endpoint(kind: type[Experiment], models: Models) -> Callable[..., Iterator[dict[str, Any]]]:
     """A function of an experiment's fields that runs it; its signature and docstring are what the API shows.
+
+    It is a generator, for only at a yield can Gradio stop a run whose caller has left or cancelled it.
 
     Args:
         kind: the experiment.
@@ -42,10 +45,10 @@ def endpoint(kind: type[Experiment], models: Models) -> Callable[..., dict[str, 
     items = [item for item in fields(kind) if item.name not in INNER]  # type: ignore[arg-type]
     parameters = [Parameter(item.name, Parameter.POSITIONAL_OR_KEYWORD, default=_plain(item), annotation=type(_plain(item))) for item in items]
 
-    def run(*values: Any) -> dict[str, Any]:
+    def run(*values: Any) -> Iterator[dict[str, Any]]:
         asked = kind(**dict(zip((item.name for item in items), values, strict=False)))
-        *_, result = service.stream(asked, models[asked.model])  # type: ignore[attr-defined]
-        return report.as_json(result)
+        for item in service.stream(asked, models[asked.model]):  # type: ignore[attr-defined]
+            yield {"done": item.done, "total": item.total} if isinstance(item, Progress) else report.as_json(item)
 
     run.__name__ = kind.kind.replace("-", "_")
     run.__signature__ = Signature(parameters, return_annotation=dict)  # type: ignore[attr-defined]
@@ -63,4 +66,4 @@ def _doc(kind: type[Experiment], items: list[Any]) -> str:
     about = (kind.__doc__ or "").split("\n")[0]
     lines = [f"    {item.name}: {FIELDS[item.name].help} (default {_plain(item) or 'nothing'})." for item in items]
     returns = f"    The sentence, the experiment as a query string, {RETURNS[kind.kind]}; pictures are PNG data URIs."
-    return "\n".join([about, "", "Args:", *lines, "", "Returns:", returns])
+    return "\n".join([about, "", "Args:", *lines, "", "Returns:", returns, "    Before that, after each network call: done and total."])
