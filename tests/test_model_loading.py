@@ -2,7 +2,11 @@
 
 import errno
 import shutil
+import subprocess
+import sys
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatch
 from importlib import import_module
 from pathlib import Path
@@ -18,6 +22,7 @@ from diffdemo.__main__ import main
 from diffdemo.errors import ExperimentError, ModelError
 from diffdemo.experiment import RoundTrip, experiment_from_query
 from diffdemo.models import BUNDLED, TABLE, Loading, Model, costs, find, load_model, load_steps, loading, pipelines
+from diffdemo.models.deferred import Deferred
 
 http = import_module(errors.HTTPError.__module__.partition(".")[0])  # what this version of the Hub's client is built on
 HUB = tuple(entry for entry in TABLE if entry.hub)
@@ -288,3 +293,40 @@ def test_the_command_prints_the_table_and_pins_it(monkeypatch, capsys):
 def test_models_of_the_table_are_not_folders_of_this_package():
     assert {path.name for path in Path(models.WEIGHTS).iterdir() if path.is_dir()} == set(BUNDLED)
     assert torch.device(models.default_device()).type in ("cpu", "cuda", "mps")
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_a_bundled_model_is_known_before_its_network_is_read(name):
+    """In a process of its own, where nothing was imported before."""
+    asked = f"""
+import sys, torch
+from diffdemo.models import load_model
+model = load_model("{name}", "cpu")
+assert "diffusers" not in sys.modules
+from diffdemo.models.pipelines import Source, read
+from diffdemo.models.loading import WEIGHTS
+whole = read(Source("{name}", WEIGHTS / "{name}"), model.device, model.dtype, lambda *_: None)
+assert torch.equal(whole.schedule.alpha_bar, model.schedule.alpha_bar)
+for part in ("shape", "prediction_type", "clip", "revision"):
+    assert getattr(whole, part) == getattr(model, part), part
+assert 0 < model.size < whole.size
+x = torch.randn(2, *model.shape)
+assert torch.equal(whole.predict_noise(x, 500), model.predict_noise(x, 500))
+assert whole.size == model.size
+"""
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, cwd=Path(__file__).parent.parent)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_deferred_network_is_read_once_however_many_ask():
+    read = []
+
+    def slow():
+        time.sleep(0.05)
+        read.append(1)
+        return lambda x: x + 1
+
+    network = Deferred(slow, 5)
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(network, range(8))) == list(range(1, 9))
+    assert read == [1]

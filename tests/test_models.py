@@ -120,5 +120,5 @@ def test_unknown_names_get_one_sentence(options):
 
 
 def test_half_precision_weights_are_used_in_float32(faces_model):
-    assert next(faces_model.network.parameters()).dtype == torch.float32
+    assert next(faces_model.unet.parameters()).dtype == torch.float32
     assert sum(f.stat().st_size for f in (models.WEIGHTS / "faces").rglob("*") if f.is_file()) < 20_000_000

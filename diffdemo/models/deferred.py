@@ -10,12 +10,17 @@ class Deferred:
 
     Args:
         read: gives the network; called once.
-        size: bytes of its weights.
+        size: bytes of its weights on the disk.
     """
 
     def __init__(self, read: Callable[[], Any], size: int):
         self.size = size
         self._read, self._network, self._reading = read, None, threading.Lock()
+
+    @property
+    def read(self) -> bool:
+        """It is in memory."""
+        return self._network is not None
 
     @property
     def network(self) -> Any:

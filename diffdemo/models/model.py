@@ -64,8 +64,8 @@ class Model:
 
     @property
     def size(self) -> int:
-        """Bytes of all its parameters."""
-        if isinstance(self.network, Deferred):
+        """Bytes of all its parameters; of its weights on the disk, as long as they are not read."""
+        if isinstance(self.network, Deferred) and not self.network.read:
             return self.network.size
         return sum(p.numel() * p.element_size() for module in self._modules() for p in module.parameters())
 

@@ -184,16 +184,22 @@ class Page:
             tab.sentence.select(told(files.save, self.models), [tab.sentence, rail.portrait], self.files, **FILES, **QUIET)
 
     def _arrive(self, sentence: Any, request: gr.Request) -> dict[Any, Any]:
-        """What a link asks for, or the first example if the page came without its result; nothing but one sentence where a link is broken."""
+        """What a visitor's link asks for; one sentence where it cannot be had, beside the first example."""
+        begun = isinstance(sentence, dict) and bool(sentence.get("query"))
         try:
             e = links.asked(dict(request.query_params))
             if e and self.models.missing(e.model):
-                return {self.wanted: e, self.notice: links.said(links.needs(e.model)), **self.others.offer(e.model)}
-            if e is None and isinstance(sentence, dict) and sentence.get("query"):
-                return {self.notice: links.said("")}
-            return self._restored(e or default_trip(self.models), opened=0)
+                return {**self._first(begun, links.needs(e.model)), self.wanted: e, **self.others.offer(e.model)}
+            return self._restored(e, opened=0) if e else self._first(begun, "")
         except DiffdemoError as error:
-            return {self.notice: links.said(links.broken(error))}
+            return self._first(begun, links.broken(error))
+
+    def _first(self, begun: bool, text: str) -> dict[Any, Any]:
+        """The notice above the first example, which is run unless the page came with its result."""
+        if begun:
+            return {self.notice: links.said(text)}
+        trip = default_trip(self.models)
+        return {**self._restored(trip, opened=0), self.notice: links.said(text, run=trip.kind)}
 
     def _take(self, name: Any, portrait: Any, upload: Uploaded | None) -> dict[Any, Any]:
         """A visitor's picture, or the experiment that it brings along."""

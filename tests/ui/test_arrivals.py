@@ -18,9 +18,12 @@ from diffdemo.images import png_bytes
 from diffdemo.lab import picture_text
 from diffdemo.models import load_model
 from diffdemo.ui import controls, links, views
+from diffdemo.ui.tab import WAITING
 from diffdemo.ui.widgets import Uploaded, brought, slider
 
+FINISHED = {"text": "Done.", "query": "the first example's"}  # the sentence of a page that came with its result
 CATS = "google/ddpm-cat-256"
+CATS_LINK = RoundTrip(CATS).to_query()
 SMALL = picture_from_png(png_bytes(np.arange(768, dtype=np.uint8).reshape(16, 16, 3)))
 LINKS = [
     RoundTrip(n=731, seeds=(9, 2, 5), steps=300, solver="dpm++2m", spacing="logsnr", start="noise"),
@@ -46,11 +49,11 @@ def page(built):
 def visit(page, query: str) -> dict:
     """What the page shows to somebody who comes by a link; keyed by widget."""
     parameters = dict(pair.split("=", 1) for pair in query.split("&")) if query else {}
-    return page._arrive(SimpleNamespace(query_params=parameters))
+    return page._arrive(FINISHED, SimpleNamespace(query_params=parameters))
 
 
 def arrive(page, e) -> dict:
-    return page._arrive(SimpleNamespace(query_params=dict(parse_qsl(e.to_query()))))
+    return page._arrive(FINISHED, SimpleNamespace(query_params=dict(parse_qsl(e.to_query()))))
 
 
 def shown(widget, found: dict):
@@ -121,6 +124,17 @@ def test_a_broken_link_changes_nothing_but_the_notice(page, query):
 @pytest.mark.parametrize("query", ["", "utm_source=x&utm_medium=y&fbclid=1&gclid=2&__theme=dark&__sign=3&ref=hn&logs=build&deep_link=x", "n=5"])
 def test_a_plain_visit_changes_nothing(page, query):
     assert visit(page, query) == {page.notice: links.said("")}
+
+
+@pytest.mark.parametrize("query", ["", "v=2", CATS_LINK])
+def test_whoever_comes_before_the_first_result_gets_it_run_whatever_the_link(page, query):
+    request = SimpleNamespace(query_params=dict(parse_qsl(query)))
+    for sentence in (WAITING, None, "hostile"):
+        found = page._arrive(sentence, request)
+        assert pending(page, found) == (RoundTrip(), None)
+        assert asked(page, found) == RoundTrip()
+        assert found[page.notice]["run"]
+        assert found[page.notice]["text"] == page._arrive(FINISHED, request)[page.notice]["text"]
 
 
 def test_foreign_names_beside_a_link_are_passed_over():
