@@ -18,6 +18,7 @@ from diffdemo.images import png_bytes
 from diffdemo.lab import picture_text
 from diffdemo.models import load_model
 from diffdemo.ui import controls, links, views
+from diffdemo.ui.rail import default_trip
 from diffdemo.ui.tab import WAITING
 from diffdemo.ui.widgets import Uploaded, brought, slider
 
@@ -354,7 +355,7 @@ def test_nothing_else_runs_while_a_link_is_about_to(page):
 
 
 def test_a_tab_that_was_looked_at_before_a_link_arrived_does_not_make_it_forgotten(page):
-    sentences, own = [tab.sentence.value for tab in page.tabs], [widget.value for tab in page.tabs for widget in tab.own]
+    sentences, own = [{"query": default_trip(page.models).to_query()}] * len(page.tabs), [widget.value for tab in page.tabs for widget in tab.own]
     (*shown, pending), *_ = page._refresh(None, 0, *sentences, *(widget.value for widget in page.rail.inputs), *own)
     assert all(value == gr.skip() for value in shown)
     assert pending == gr.skip()
