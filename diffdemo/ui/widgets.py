@@ -109,6 +109,14 @@ class Upload(gr.Image):
         return None if payload is None else told(uploaded)(getattr(payload, "path", None))
 
 
+def sent(event: gr.EventData, name: str) -> Any:
+    """What the browser sent along with an event under a name; None where it sent nothing of the kind."""
+    try:
+        return getattr(event, name, None)
+    except TypeError:  # Gradio looks the name up in whatever was sent
+        return None
+
+
 @dataclass(frozen=True)
 class Uploaded:
     """What an uploaded file holds: a picture; where diffdemo saved it, its experiment; and the picture that one is about, if it is not named."""
@@ -124,9 +132,16 @@ def uploaded(path: Any) -> Uploaded:
     Raises:
         PictureError: the path is not in the upload folder, or the file is not a picture.
     """
-    if not isinstance(path, str) or not Path(path).resolve().is_relative_to(Path(get_upload_folder()).resolve()):
+    if not isinstance(path, str) or not _was_uploaded(path):
         raise PictureError("Please upload the picture as a file.")
     return brought(images.read_file(Path(path)))
+
+
+def _was_uploaded(path: str) -> bool:
+    try:
+        return Path(path).resolve().is_relative_to(Path(get_upload_folder()).resolve())
+    except ValueError:  # no file can have such a name
+        return False
 
 
 def brought(data: bytes) -> Uploaded:
