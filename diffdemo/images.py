@@ -97,6 +97,8 @@ def load_picture(source: str | Path | bytes, max_pixels: int = MAX_PIXELS) -> Im
             return _decoded(data, max_pixels)
     except PictureError:
         raise
+    except Image.DecompressionBombError as error:
+        raise PictureError(f"The picture has far too many pixels; at most {MAX_PIXELS:,} in all are taken here.") from error
     except Exception as error:  # Pillow's readers raise anything at all on a damaged file
         raise PictureError(_no_picture(data)) from error
 

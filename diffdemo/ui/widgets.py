@@ -103,10 +103,15 @@ class Upload(gr.Image):
     """A picture from a file or the clipboard; only files that this visitor's browser uploaded are opened."""
 
     is_template = True
+    data_model = None  # Gradio's would refuse what is no file without a word
+
+    def api_info(self) -> dict[str, Any]:
+        """What is sent: an uploaded file, as Gradio's clients describe one."""
+        return {"type": "object"}
 
     def preprocess(self, payload: Any) -> "Uploaded | None":
         """The picture, checked and flattened (see `images.load_picture`), and the experiment it may bring along."""
-        return None if payload is None else told(uploaded)(getattr(payload, "path", None))
+        return None if payload is None else told(uploaded)(payload.get("path") if isinstance(payload, dict) else None)
 
 
 def sent(event: gr.EventData, name: str) -> Any:
