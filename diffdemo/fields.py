@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import math
 import re
+import reprlib
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ MAX_PICTURES = 1000  # of a command at once
 MAX_LINE_UP = 6000  # characters of a line-up's pictures in a link
 MAX_PROMPT = 300  # characters
 MAX_GUIDANCE = 20
+_SHORT = reprlib.Repr()
+_SHORT.maxstring, _SHORT.maxlong, _SHORT.maxother = 80, 80, 80
 
 
 @dataclass(frozen=True)
@@ -74,8 +77,16 @@ def by_hash(picture: str) -> bool:
 
 
 def _refuse(field: Field, value: Any) -> ExperimentError:
-    shown = repr(value) if len(repr(value)) <= 40 else repr(value)[:40] + "…"
-    return ExperimentError(f"{field.label} cannot be {shown}: {field.help}.")
+    return ExperimentError(f"{field.label} cannot be {_shown(value)}: {field.help}.")
+
+
+def _shown(value: Any) -> str:
+    """The value in at most 41 characters, whatever it is and however large."""
+    try:
+        text = _SHORT.repr(value)
+    except ValueError:  # Python writes no number of more than 4,300 digits
+        return "a number that long"
+    return text if len(text) <= 40 else f"{text[:40]}…"
 
 
 def _whole(field: Field, value: Any) -> int:
@@ -163,7 +174,7 @@ def _other(field: Field, value: Any) -> str:
 def _words(field: Field, value: Any) -> tuple[str, ...]:
     """Some of the choices, each once, in their own order."""
     words = value.split(",") if isinstance(value, str) else list(value) if isinstance(value, Sequence) else []
-    if not words or len(set(words)) < len(words) or any(not isinstance(word, str) or word not in field.choices for word in words):
+    if not words or any(not isinstance(word, str) or word not in field.choices for word in words) or len(set(words)) < len(words):
         raise _refuse(field, value)
     return tuple(word for word in field.choices if word in words)
 

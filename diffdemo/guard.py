@@ -5,6 +5,8 @@ Gradio bounds no body, fetches any public address that stands in the place of a 
 uploaded however much that is, and leaves aborted uploads on the disk for ever.
 """
 
+import contextlib
+import ctypes
 import json
 import logging
 import re
@@ -18,6 +20,8 @@ from diffdemo.errors import UNFORESEEN
 
 log = logging.getLogger("diffdemo")
 BODY = 12_000_000  # bytes: a file of 8 MB in base64, and what goes with it
+PATH, QUERY = 2_000, 20_000  # characters of an address
+LARGE = 5_000_000  # bytes of bodies after which memory is given back
 PARTS, DEPTH = 200_000, 100  # values in a body, and how deep they are nested
 UPLOADS = 200_000_000  # bytes of uploads on the disk
 KEPT = 600  # seconds that an upload stays; the page reads it at once
@@ -54,70 +58,94 @@ class Guard:
     """
 
     def __init__(self, app: App, uploads: Path):
-        self.app, self.uploads = app, uploads
+        self.app, self.uploads, self.taken = app, uploads, 0
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        sent = _Answer(send)
+        sent = _Answer(send, scope["headers"])
         try:
             await self.app(scope, await self._passed(scope, receive), sent)
         except RequestError as no:
             await refuse(sent, no.status, no.said)
         except Exception as error:
-            log.exception("%s %s failed", scope["method"], scope["path"])
             if sent.begun:
                 raise
-            full = isinstance(error, OSError)
-            await refuse(sent, 507 if full else 500, "This could not be stored here; please try again later." if full else UNFORESEEN)
+            no = _said(scope, error)
+            await refuse(sent, no.status, no.said)
+        if self.taken > LARGE:
+            self.taken = 0
+            await to_thread.run_sync(give_back)
 
     async def _passed(self, scope: Message, receive: Receive) -> Receive:
         """The request's body, if it may go on."""
         path, method = scope["path"], scope["method"]
+        if len(path) > PATH or len(scope.get("query_string", b"")) > QUERY:
+            raise RequestError(414, "This address is too long.")
         if not SERVED.fullmatch(path.rstrip("/") or "/"):
             raise RequestError(404, "There is nothing at this address.")
         if method in ("GET", "HEAD", "OPTIONS"):
             return receive
         if not path.startswith(API):
             raise RequestError(405, "This address can only be read.")
-        body = await _read(receive)
+        body = await self._read(receive)
         if path.startswith(f"{API}upload"):
             await to_thread.run_sync(make_room, self.uploads, len(body))
         else:
             await to_thread.run_sync(check, body)
         return _again(body, receive)
 
+    async def _read(self, receive: Receive) -> bytes:
+        """A whole body of at most BODY bytes; a larger one is read to its end, within reason, for most clients listen only then."""
+        whole, size = bytearray(), 0  # in one piece: many small ones would leave the memory in tatters
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise RequestError(400, "The request did not arrive whole.")
+            size += len(message.get("body", b""))
+            if size <= BODY:
+                whole += message.get("body", b"")
+            if size > 5 * BODY or not message.get("more_body"):
+                break
+        self.taken += size
+        if size > BODY:
+            raise RequestError(413, f"This is too large: at most {BODY // 1_000_000} MB are taken at once.")
+        return bytes(whole)
+
+
+def _said(scope: Message, error: Exception) -> RequestError:
+    """What to answer where Gradio raised: for an event, because it does not fit any; our own part in it runs later, and apart."""
+    if re.match(f"{API}(call|run|queue)/", scope["path"]) and not isinstance(error, OSError):
+        log.info("%s %s refused: %s", scope["method"], scope["path"][:100], type(error).__name__)
+        return RequestError(404, "There is nothing here that takes this; the names and their fields are under Use via API.")
+    log.exception("%s %s failed", scope["method"], scope["path"][:100], exc_info=error)
+    if isinstance(error, OSError):
+        return RequestError(507, "This could not be stored here; please try again later.")
+    return RequestError(500, UNFORESEEN)
+
 
 class _Answer:
-    """Sends an answer with HEADERS, and knows whether it has begun."""
+    """Sends an answer with HEADERS, and knows whether it has begun.
 
-    def __init__(self, send: Send):
-        self.send, self.begun = send, False
+    Args:
+        send: where it goes.
+        asked: the headers of the request; Gradio repeats them where a part of a file is asked for.
+    """
+
+    def __init__(self, send: Send, asked: list[tuple[bytes, bytes]]):
+        self.send, self.asked, self.begun = send, set(asked), False
+
+    def _own(self, pair: tuple[bytes, bytes]) -> bool:
+        return pair not in self.asked or pair[0].startswith(b"content-")
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.begun, ours = True, {name for name, _ in HEADERS}
-            message = {**message, "headers": [*(pair for pair in message.get("headers", ()) if pair[0].lower() not in ours), *HEADERS]}
+            kept = [pair for pair in message.get("headers", ()) if pair[0].lower() not in ours and self._own(pair)]
+            message = {**message, "headers": [*kept, *HEADERS]}
         await self.send(message)
-
-
-async def _read(receive: Receive) -> bytes:
-    """A whole body of at most BODY bytes; a larger one is read to its end, within reason, for most clients listen only then."""
-    parts, size = [], 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise RequestError(400, "The request did not arrive whole.")
-        size += len(message.get("body", b""))
-        if size <= BODY:
-            parts.append(message.get("body", b""))
-        if size > 5 * BODY or not message.get("more_body"):
-            break
-    if size > BODY:
-        raise RequestError(413, f"This is too large: at most {BODY // 1_000_000} MB are taken at once.")
-    return b"".join(parts)
 
 
 def _again(body: bytes, receive: Receive) -> Receive:
@@ -142,11 +170,11 @@ def check(body: bytes) -> None:
         raise RequestError(400, f"This is nested too deep: at most {DEPTH} levels are taken.") from error
     except ValueError:
         return
-    seen = 0
+    seen = 1
     while values:
         value, depth = values.pop()
-        seen += 1
-        if depth > DEPTH or seen + len(values) > PARTS:
+        seen += len(value) if isinstance(value, dict | list) else 0
+        if depth > DEPTH or seen > PARTS:
             raise RequestError(400, f"This holds too much: at most {PARTS:,} values, nested {DEPTH} levels deep, are taken.")
         if isinstance(value, dict):
             if _ADDRESS.match(str(value.get("path", ""))[:200]):
@@ -154,6 +182,12 @@ def check(body: bytes) -> None:
             value = list(value.values())
         if isinstance(value, list):
             values += [(part, depth + 1) for part in value]
+
+
+def give_back() -> None:
+    """Return freed memory to the system, where the C library keeps it for itself (glibc does, tens of megabytes after a few large bodies)."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def make_room(folder: Path, wanted: int) -> None:

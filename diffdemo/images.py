@@ -3,6 +3,8 @@
 import base64
 import io
 import math
+import re
+import threading
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +20,23 @@ FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 MAX_BYTES = 8_000_000
 DATA_URI = "data:image/png;base64,"
 MAX_PIXELS = 24_000_000
+MAX_SIDE = 30_000
+MAX_SCANS = 100  # of a progressive JPEG, which has about ten; each goes over all pixels again
+KEPT_PIXELS = 2048 * 2048  # larger pictures are reduced at once by a whole number: many visitors' together would fill the memory
+LONGEST = 4  # long side / short side of what is kept, from the middle; no model's picture is as long
+STRIP = 64  # rows that are flattened at a time, so that no second copy of a large picture is ever made
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90,
+}  # fmt: skip
+RECOGNISED = {
+    "a HEIC picture": rb".{4}ftyp(hei[cxms]|hev[cxms]|mif1|msf1)", "an AVIF picture": rb".{4}ftypavi[fs]", "a TIFF picture": rb"II\*\x00|MM\x00\*",
+    "a PDF document": rb"%PDF", "a PostScript file": rb"%!PS|\xc5\xd0\xd3\xc6", "a Photoshop file": rb"8BPS", "an SVG drawing": rb".{,1000}<svg\b",
+    "a JPEG XL picture": rb"\xff\n|.{4}JXL ", "a JPEG 2000 picture": rb".{4}jP  |\xff\x4f\xff\x51", "an icon": rb"\x00\x00\x01\x00",
+}  # fmt: skip
+_MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")  # of a JPEG file, but for those that stand inside of a scan
+_EOI, _SOS = 0xD9, 0xDA
+_decoding = threading.Lock()  # one picture at a time, whoever sent it
 
 
 def to_uint8(x: Tensor) -> np.ndarray:
@@ -59,6 +78,9 @@ def from_uint8(pictures: np.ndarray) -> Tensor:
 def load_picture(source: str | Path | bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """Read a picture that somebody sent: checked before it is decoded, turned upright, laid on white, RGB.
 
+    Of an animation it is the first frame, of a very long picture the middle, and one of more than KEPT_PIXELS is reduced. Pictures are decoded
+    one at a time, so that many visitors take no more memory than one.
+
     Args:
         source: a file's path, or the file's bytes.
         max_pixels: the largest width x height taken.
@@ -70,17 +92,65 @@ def load_picture(source: str | Path | bytes, max_pixels: int = MAX_PIXELS) -> Im
     if not data:
         raise PictureError("The file is empty; please choose a PNG, JPEG, WebP, GIF or BMP picture.")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            picture = Image.open(io.BytesIO(data), formats=FORMATS)
-            _check_size(picture, max_pixels)
-            picture.seek(0)
-            picture.load()
-            return flatten(ImageOps.exif_transpose(picture))
+        with _decoding, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of bombs, which are looked for here, and of damaged EXIF
+            return _decoded(data, max_pixels)
     except PictureError:
         raise
-    except (OSError, ValueError, SyntaxError, EOFError, MemoryError, Image.DecompressionBombError) as error:
-        raise PictureError("This file is not a readable picture; please choose a PNG, JPEG, WebP, GIF or BMP.") from error
+    except Image.DecompressionBombError as error:
+        raise PictureError(f"The picture has far too many pixels; at most {MAX_PIXELS:,} in all are taken here.") from error
+    except Exception as error:  # Pillow's readers raise anything at all on a damaged file
+        raise PictureError(_no_picture(data)) from error
+
+
+def _no_picture(data: bytes) -> str:
+    """What to say of a file that cannot be read as a picture."""
+    found = next((what for what, start in RECOGNISED.items() if re.match(start, data, re.DOTALL | re.IGNORECASE)), None)
+    if found:
+        return f"This is {found}, which cannot be read here; please save it as a PNG or JPEG and choose that."
+    return "This file is not a readable picture; please choose a PNG, JPEG, WebP, GIF or BMP."
+
+
+def _decoded(data: bytes, max_pixels: int) -> Image.Image:
+    picture = Image.open(io.BytesIO(data), formats=FORMATS)
+    _check_size(picture, max_pixels)
+    if picture.format in ("JPEG", "MPO"):
+        _check_scans(data)
+        factor = _factor(picture.size)
+        picture.draft(None, (picture.width // factor, picture.height // factor))  # decoded smaller to begin with, by 2, 4 or 8
+    picture.seek(0)
+    picture.load()
+    turn = UPRIGHT.get(picture.getexif().get(0x0112))
+    small = _reduced(picture)
+    return small if turn is None else small.transpose(turn)
+
+
+def _check_scans(data: bytes) -> None:
+    """Refuse a JPEG that goes over its pixels again and again: a few kilobytes of that take minutes."""
+    at, scans = 2, 0
+    while (found := _MARKER.search(data, at)) and found[1][0] != _EOI and scans <= MAX_SCANS:
+        scans += found[1][0] == _SOS
+        at = found.end() + max(2, int.from_bytes(data[found.end() : found.end() + 2], "big"))
+    if scans > MAX_SCANS:
+        raise PictureError(f"This JPEG has more than {MAX_SCANS} scans; please save it again as an ordinary JPEG or PNG.")
+
+
+def _factor(size: tuple[int, int]) -> int:
+    """How many times smaller a picture of some size is kept."""
+    short, long = sorted(size)
+    return max(1, math.ceil(math.sqrt(short * min(long, LONGEST * short) / KEPT_PIXELS)))
+
+
+def _reduced(picture: Image.Image) -> Image.Image:
+    """The middle of a picture in RGB, as many times smaller as `_factor` says; made strip by strip."""
+    width, height = picture.size
+    left, top = max(0, (width - LONGEST * height) // 2), max(0, (height - LONGEST * width) // 2)  # both sides alike, for the centre stays
+    right, bottom, factor = width - left, height - top, _factor(picture.size)
+    page = Image.new("RGB", (-(-(right - left) // factor), -(-(bottom - top) // factor)))
+    for upper in range(top, bottom, STRIP * factor):
+        strip = flatten(picture.crop((left, upper, right, min(bottom, upper + STRIP * factor))))
+        page.paste(strip.reduce(factor) if factor > 1 else strip, (0, (upper - top) // factor))
+    return page
 
 
 def read_file(path: Path) -> bytes:
@@ -100,12 +170,15 @@ def read_file(path: Path) -> bytes:
 def _check_size(picture: Image.Image, max_pixels: int) -> None:
     if picture.width * picture.height > max_pixels:
         raise PictureError(f"The picture has {picture.width} x {picture.height} pixels; at most {max_pixels:,} in all are taken here.")
+    if max(picture.size) > MAX_SIDE:
+        raise PictureError(f"The picture has {picture.width} x {picture.height} pixels; at most {MAX_SIDE:,} on a side are taken here.")
 
 
 def flatten(picture: Image.Image) -> Image.Image:
     """Any mode to RGB: 16-bit grey scaled to 8 bits, transparency laid on white."""
     if picture.mode.startswith("I") or picture.mode == "F":
-        grey = np.asarray(picture, dtype=np.float64)
+        grey = np.array(picture, dtype=np.float64)
+        grey[grey == picture.info.get("transparency", -1)] = 65535
         return Image.fromarray(np.clip(np.rint(grey / 257), 0, 255).astype(np.uint8)).convert("RGB")
     if picture.has_transparency_data:
         rgba = picture.convert("RGBA")

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,15 +61,16 @@ def free_port() -> int:
 
 
 @contextmanager
-def served(*flags: str, env: dict[str, str] | None = None) -> Iterator[Served]:
+def served(*flags: str, env: dict[str, str] | None = None, program: Sequence[str] = ("app.py",)) -> Iterator[Served]:
     """The app on a free port of 127.0.0.1, on the CPU and with one thread a network call; it is ended on the way out.
 
     Args:
         flags: more flags of app.py.
         env: more variables of its environment.
+        program: the file that is run, and its own arguments before those of app.py.
     """
     port = free_port()
-    command = [sys.executable, "app.py", "--server-name", "127.0.0.1", "--port", str(port), "--device", "cpu", *flags]
+    command = [sys.executable, *program, "--server-name", "127.0.0.1", "--port", str(port), "--device", "cpu", *flags]
     with tempfile.TemporaryDirectory() as folder:
         said, files = Path(folder) / "server.log", Path(folder) / "files"
         more = {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", "GRADIO_TEMP_DIR": str(files), **(env or {})}

@@ -110,10 +110,10 @@ def _asked(args: argparse.Namespace) -> _Asked:
 
 def _linked(link: str, kind: type[Experiment] | None) -> tuple[Any, Image.Image | None]:
     """The experiment of a link, of its query, or of a PNG of ours, and the picture that the PNG holds."""
-    from diffdemo import exports
+    from diffdemo import exports, images
 
     if "=" not in link and os.path.isfile(link):
-        found = exports.read_experiment(Path(link).read_bytes())
+        found = exports.read_experiment(images.read_file(Path(link)))
         if found is None:
             raise ExperimentError(f"The file {Path(link).name!r} does not remember an experiment; a PNG written by diffdemo does.")
     else:

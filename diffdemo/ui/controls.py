@@ -124,8 +124,8 @@ def collected_names(collected: Any) -> str:
     """
     if not isinstance(collected, list | None):
         raise ExperimentError("The line-up on the page is damaged; please load the page again.")
-    names = [portrait.get("picture") if isinstance(portrait, dict) else None for portrait in collected or []]
-    return FIELDS["line_up"].accept(",".join(str(name) for name in names))
+    names = [FIELDS["picture"].accept(named(portrait)) for portrait in collected or []]
+    return FIELDS["line_up"].accept(",".join(names))
 
 
 def levels(model: Model, count: int = 21) -> tuple[int, ...]:

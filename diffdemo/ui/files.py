@@ -12,7 +12,7 @@ from diffdemo.fields import by_hash
 from diffdemo.models import Model
 from diffdemo.ui import views
 from diffdemo.ui.shelf import Models
-from diffdemo.ui.widgets import Uploaded, brought
+from diffdemo.ui.widgets import Uploaded, brought, sent
 
 MIME = {"sheet": "image/png", "gif": "image/gif", "webp": "image/webp", "json": "application/json", "csv": "text/csv", "zip": "application/zip"}
 MAX_BYTES = 20_000_000  # of a file that is handed to the browser
@@ -24,7 +24,7 @@ def dropped(event: gr.EventData) -> Uploaded:
     Raises:
         DiffdemoError: it is too large, or not a picture.
     """
-    text = getattr(event, "value", None)
+    text = sent(event, "value")
     if not isinstance(text, str) or len(text) > images.MAX_BYTES * 4 // 3 + 4:
         raise PictureError(f"Please drop a picture of at most {images.MAX_BYTES // 1_000_000} MB.")
     try:
@@ -46,7 +46,7 @@ def save(models: Models, sentence: Any, portrait: Any, event: gr.EventData) -> d
     Raises:
         DiffdemoError: the browser asked for something else, or there is nothing to save yet.
     """
-    kind, remember = getattr(event, "index", None), getattr(event, "value", None)
+    kind, remember = sent(event, "index"), sent(event, "value")
     if kind not in exports.EXPORTS:
         raise ExperimentError(f"A run is saved as one of {', '.join(exports.EXPORTS)}.")
     result, model, given = _finished(models, sentence, portrait)
@@ -57,7 +57,7 @@ def save(models: Models, sentence: Any, portrait: Any, event: gr.EventData) -> d
 def save_tile(models: Models, sentence: Any, portrait: Any, event: gr.EventData) -> dict[str, Any]:
     """One picture of a run, for the browser to keep; `event.index` is its name. Other arguments and errors as in `save`."""
     result, _, given = _finished(models, sentence, portrait)
-    name = getattr(event, "index", None)
+    name = sent(event, "index")
     return _handed(f"{name}.png", MIME["sheet"], exports.tile(result, name, given=given))
 
 

@@ -14,6 +14,7 @@ from diffdemo.terms import DIGITS
 from diffdemo.ui import pad, views
 from diffdemo.ui.controls import collected_names, named
 from diffdemo.ui.shelf import Models
+from diffdemo.ui.widgets import sent
 
 EXAMPLES = {
     "faces": tuple(f"face:{seed}" for seed in (17, 4, 12, 27, 33, 48, 52, 60)),
@@ -32,6 +33,7 @@ def collect(collected: Any, portrait: Any) -> list[dict[str, str]]:
     Raises:
         ExperimentError: there are as many as an experiment takes, or the picture is too large to be named in one.
     """
+    collected_names(collected)  # whatever the browser sent
     together = [*(collected or []), portrait]
     names = collected_names(together).split(",")
     return [portrait for place, portrait in enumerate(together) if names[place] not in names[:place]]
@@ -79,7 +81,7 @@ def choose_example(models: Models, name: Any, event: gr.EventData) -> dict[str, 
     Raises:
         ExperimentError: the browser named an example that is not there.
     """
-    model, index = models[name], getattr(event, "index", None)
+    model, index = models[name], sent(event, "index")
     if type(index) is not int or not 0 <= index < len(examples(model)):
         raise ExperimentError("There is no such example.")
     return choose(model, examples(model)[index])
@@ -102,7 +104,7 @@ def choose_drawing(models: Models, name: Any, event: gr.EventData) -> dict[str, 
         DiffdemoError: the browser sent something else than a drawing.
     """
     model = models[name]
-    drawing = images.to_pictures(pad.read_drawing(model, getattr(event, "value", None)))[0]
+    drawing = images.to_pictures(pad.read_drawing(model, sent(event, "value")))[0]
     return choose(model, lab.picture_text(model, drawing), drawing)
 
 
@@ -112,7 +114,7 @@ def choose_landmark(event: gr.EventData) -> int:
     Raises:
         ExperimentError: the browser sent something else.
     """
-    return FIELDS["n"].accept(getattr(event, "index", None))
+    return FIELDS["n"].accept(sent(event, "index"))
 
 
 def suit(model: Model, n: int) -> list[Any]:

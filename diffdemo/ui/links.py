@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 import gradio as gr
 
-from diffdemo.errors import DiffdemoError
+from diffdemo.errors import DiffdemoError, ExperimentError
 from diffdemo.experiment import Experiment, experiment_from_query
 from diffdemo.fields import by_hash
 from diffdemo.models import Model
@@ -22,7 +22,13 @@ def asked(parameters: dict[str, str]) -> Experiment | None:
     Raises:
         ExperimentError: it asks for something, but not for an experiment.
     """
-    return experiment_from_query(urlencode(parameters)) if "v" in parameters or "kind" in parameters else None
+    if "v" not in parameters and "kind" not in parameters:
+        return None
+    try:
+        query = urlencode(parameters)
+    except UnicodeError as error:
+        raise ExperimentError("This link is damaged: it holds letters that are none.") from error
+    return experiment_from_query(query)
 
 
 def control(widget: Any, value: Any, model: Model) -> Any:

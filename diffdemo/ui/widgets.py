@@ -103,10 +103,23 @@ class Upload(gr.Image):
     """A picture from a file or the clipboard; only files that this visitor's browser uploaded are opened."""
 
     is_template = True
+    data_model = None  # Gradio's would refuse what is no file without a word
+
+    def api_info(self) -> dict[str, Any]:
+        """What is sent: an uploaded file, as Gradio's clients describe one."""
+        return {"type": "object"}
 
     def preprocess(self, payload: Any) -> "Uploaded | None":
         """The picture, checked and flattened (see `images.load_picture`), and the experiment it may bring along."""
-        return None if payload is None else told(uploaded)(getattr(payload, "path", None))
+        return None if payload is None else told(uploaded)(payload.get("path") if isinstance(payload, dict) else None)
+
+
+def sent(event: gr.EventData, name: str) -> Any:
+    """What the browser sent along with an event under a name; None where it sent nothing of the kind."""
+    try:
+        return getattr(event, name, None)
+    except TypeError:  # Gradio looks the name up in whatever was sent
+        return None
 
 
 @dataclass(frozen=True)
@@ -124,9 +137,16 @@ def uploaded(path: Any) -> Uploaded:
     Raises:
         PictureError: the path is not in the upload folder, or the file is not a picture.
     """
-    if not isinstance(path, str) or not Path(path).resolve().is_relative_to(Path(get_upload_folder()).resolve()):
+    if not isinstance(path, str) or not _was_uploaded(path):
         raise PictureError("Please upload the picture as a file.")
     return brought(images.read_file(Path(path)))
+
+
+def _was_uploaded(path: str) -> bool:
+    try:
+        return Path(path).resolve().is_relative_to(Path(get_upload_folder()).resolve())
+    except ValueError:  # no file can have such a name
+        return False
 
 
 def brought(data: bytes) -> Uploaded:

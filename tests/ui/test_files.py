@@ -151,7 +151,7 @@ def test_a_dropped_picture_is_taken_and_brings_no_experiment(kind):
     [(None, "at most 8 MB"), (3, "at most 8 MB"), (["x"], "at most 8 MB"), (b"abc", "at most 8 MB"),
      ("A" * (images.MAX_BYTES * 4 // 3 + 5), "at most 8 MB"),
      ("", "empty"), ("A", "whole"), ("ABC", "whole"), ("AB C", "whole"), ("é", "whole"), ("\x00", "whole"), ("\ud800", "whole"), ("AA-_", "whole"),
-     (base64.b64encode(b"not a picture").decode(), "readable picture"), (base64.b64encode(b"<svg/>").decode(), "readable picture")],
+     (base64.b64encode(b"not a picture").decode(), "readable picture"), (base64.b64encode(b"<svg/>").decode(), "an SVG drawing")],
     ids=lambda part: str(part)[:20].encode("unicode_escape").decode(),
 )  # fmt: skip
 def test_a_dropped_file_that_is_no_picture_gets_one_sentence(value, says):
