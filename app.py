@@ -39,6 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
         demo.block_thread()
     except DiffdemoError as error:
         print(f"diffdemo: {error}", file=sys.stderr)
+        demo.close(verbose=False)
         return 2
     except OSError:
         print(f"diffdemo: port {args.port or '7860 to 7959'} is taken or not allowed; choose another with --port", file=sys.stderr)

@@ -1,5 +1,7 @@
+import asyncio
 import json
 import urllib.request
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -28,13 +30,41 @@ def test_the_app_says_so_and_ends(monkeypatch, capsys):
     import app
     import diffdemo.ui
 
-    def broken():
+    def broken(*_):
         raise ModelError("The self-check failed.")
 
-    monkeypatch.setattr(diffdemo.ui, "build_demo", lambda *_: None)
-    monkeypatch.setattr(diffdemo.ui, "launch_options", broken)
+    done = []
+    demo = SimpleNamespace(launch=lambda **_: done.append("served"), close=lambda **_: done.append("closed"), block_thread=None)
+    monkeypatch.setattr(diffdemo.ui, "build_demo", lambda *_: demo)
+    monkeypatch.setattr(health, "check", broken)
+    monkeypatch.setitem(health.state, "status", "starting")
     assert app.main([]) == 2
     assert capsys.readouterr().err == "diffdemo: The self-check failed.\n"
+    assert done == ["served", "closed"]
+    assert health.state["status"] == "failed"
+
+
+def ask_health() -> tuple[int, dict]:
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    asyncio.run(health.Health(None)({"type": "http", "path": "/health"}, None, send))
+    return sent[0]["status"], json.loads(sent[1]["body"])
+
+
+def test_health_is_not_well_before_the_check_is_over_or_where_it_failed(monkeypatch):
+    monkeypatch.setattr(health, "state", {"status": "starting", "models": {}})
+    assert ask_health() == (503, {"status": "starting", "models": {}})
+    health.start("cpu")
+    status, found = ask_health()
+    assert status == 200
+    assert found["status"] == "ok"
+    monkeypatch.setitem(health.PROBES, "faces", health.PROBES["faces"].__class__(n=400, seeds=(0,), steps=1))
+    with pytest.raises(ModelError, match="self-check failed"):
+        health.start("cpu")
+    assert ask_health()[0] == 503
 
 
 def test_health_is_served(address):
