@@ -5,6 +5,7 @@ import random
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import chain, islice
 
 import pytest
 import torch
@@ -90,16 +91,15 @@ def begins_and_ends(url: str, number: int, count: int) -> None:
     """A visitor who runs one thing after the other and ends each at a random moment, in one of the ways there are."""
     chance, visitor = random.Random(number), Visitor(url)
     for _ in range(count):
-        e = RoundTrip(n=chance.randrange(30, 1001), seeds=range(first := chance.randrange(10**6), first + 9), steps=30)
+        e = RoundTrip(n=chance.randrange(30, 1001), seeds=range(first := chance.randrange(10**6), first + 9), steps=8)
         name, way = chance.choice(["round_trip", "run.click"]), chance.choice(["cancel", "cancel", "leave", "leave", "stay"])
         event = visitor.ask(name, *(values(e) if name == "round_trip" else presses(visitor, e)))
         with visitor.answers() as messages:
-            for _ in range(chance.randrange(6)):
-                next(messages)
+            seen = list(islice(messages, chance.randrange(6)))  # a short run may have ended by then
             if way == "cancel":
                 visitor.cancel(name, event)
             if way != "leave":
-                assert any(message["msg"] == ENDED for message in messages)
+                assert any(message["msg"] == ENDED for message in chain(seen, messages))
 
 
 def crowd_of(url: str, number: int, count: int) -> None:
@@ -121,7 +121,7 @@ def test_runs_that_are_stopped_at_random_leave_no_memory_no_thread_and_a_free_la
     print(f"\n{count} runs in {took:.1f} s: memory {(server.rss() - memory) / 1e6:+.1f} MB, threads {threads} then {server.threads()}")
     print({word: server.log()[said:].count(f"round-trip {word}") for word in ("done", "stopped", "failed")})
     assert server.rss() - memory < 50e6
-    assert server.threads() <= threads
+    assert server.threads() <= threads + 4  # those of the web server come and go; one left behind by each run would be many
     assert "Traceback" not in server.log()[said:]
 
 

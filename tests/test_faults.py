@@ -111,7 +111,7 @@ def test_with_a_full_disk_uploads_are_refused_and_runs_and_exports_go_on():
     from served import served
 
     with served() as server:
-        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (server.said.stat().st_size + 4096, resource.RLIM_INFINITY))
+        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (server.said.stat().st_size + 300_000, resource.RLIM_INFINITY))
         bound = "x" * 20
         head = f'--{bound}\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\nContent-Type: image/png\r\n\r\n'
         body = head.encode() + bytes(2_000_000) + f"\r\n--{bound}--\r\n".encode()
