@@ -186,14 +186,18 @@ def check(body: bytes) -> None:
 
 def give_back() -> None:
     """Return freed memory to the system, where the C library keeps it for itself (glibc does, tens of megabytes after a few large bodies)."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
+    _ask_glibc("malloc_trim", 0)
 
 
 def few_heaps() -> None:
     """Let all threads share two heaps; glibc gives each of them its own, which grows to the largest that it ever held."""
+    _ask_glibc("mallopt", -8, 2)  # M_ARENA_MAX
+
+
+def _ask_glibc(function: str, *numbers: int) -> None:
+    """Call a function of the C library; nothing happens where that is another one."""
     with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL("libc.so.6").mallopt(-8, 2)  # M_ARENA_MAX
+        getattr(ctypes.CDLL("libc.so.6"), function)(*numbers)
 
 
 def make_room(folder: Path, wanted: int) -> None:

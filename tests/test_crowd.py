@@ -12,6 +12,7 @@ import torch
 from doubles import Watched
 from gradio_client import Client
 from gradio_client.utils import QueueError
+from pages import launched
 from served import served
 from visitors import ENDED, BusyError, Visitor, values
 
@@ -128,16 +129,15 @@ def test_runs_that_are_stopped_at_random_leave_no_memory_no_thread_and_a_free_la
 @pytest.fixture(scope="module")
 def page():
     """Where a page is served from this process, and its watched network."""
-    from diffdemo.ui import launch_options, page
+    from diffdemo.ui import page
 
     model = load_model("faces", "cpu")
     network = Watched(model.network)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(page, "load_model", lambda *_: replace(model, network=network))
         demo = page.build_demo("faces", "cpu")
-    _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", **launch_options())
-    yield url.rstrip("/"), network
-    demo.close(verbose=False)
+    with launched(demo) as url:
+        yield url.rstrip("/"), network
 
 
 @pytest.fixture

@@ -7,10 +7,11 @@ import gradio as gr
 import pytest
 import torch
 from chromium import WAIT, expect, in_browser
+from pages import launched
 
 from diffdemo import faces, images
 from diffdemo.errors import PictureError
-from diffdemo.ui import launch_options, pad
+from diffdemo.ui import pad
 
 FACES = SimpleNamespace(name="faces", picture_shape=(3, 16, 16))
 DIGITS = SimpleNamespace(name="digits", picture_shape=(1, 32, 32))
@@ -92,9 +93,8 @@ def desk():
         board.select(arrived, outputs=arrivals).then(json.dumps, arrivals, got)
         to_grey.click(lambda: pad.pad_value(DIGITS), outputs=board)
         to_face.click(lambda: pad.pad_value(FACES, images.from_uint8(faces.sample(17)[0][None])), outputs=board)
-    _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", **launch_options())
-    yield url
-    demo.close(verbose=False)
+    with launched(demo) as url:
+        yield url
 
 
 @pytest.fixture
