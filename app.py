@@ -6,6 +6,7 @@ import signal
 import sys
 
 from diffdemo.errors import DiffdemoError
+from diffdemo.guard import few_heaps
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -26,6 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # as a Space is stopped; uploads are removed on the way out
     logging.basicConfig(format="%(asctime)s %(message)s")
     logging.getLogger("diffdemo").setLevel(logging.INFO)  # one line a run
+    few_heaps()
     from diffdemo.ui import build_demo, launch_options, warm  # seconds to import: after the flags are known to be right
 
     try:

@@ -20,7 +20,7 @@ from diffdemo.errors import UNFORESEEN
 
 log = logging.getLogger("diffdemo")
 BODY = 12_000_000  # bytes: a file of 8 MB in base64, and what goes with it
-PATH, QUERY = 2_000, 20_000  # characters of an address
+PATH, QUERY = 2_000, 40_000  # characters of an address
 LARGE = 5_000_000  # bytes of bodies after which memory is given back
 PARTS, DEPTH = 200_000, 100  # values in a body, and how deep they are nested
 UPLOADS = 200_000_000  # bytes of uploads on the disk
@@ -186,8 +186,18 @@ def check(body: bytes) -> None:
 
 def give_back() -> None:
     """Return freed memory to the system, where the C library keeps it for itself (glibc does, tens of megabytes after a few large bodies)."""
+    _ask_glibc("malloc_trim", 0)
+
+
+def few_heaps() -> None:
+    """Let all threads share two heaps; glibc gives each of them its own, which grows to the largest that it ever held."""
+    _ask_glibc("mallopt", -8, 2)  # M_ARENA_MAX
+
+
+def _ask_glibc(function: str, *numbers: int) -> None:
+    """Call a function of the C library; nothing happens where that is another one."""
     with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
+        getattr(ctypes.CDLL("libc.so.6"), function)(*numbers)
 
 
 def make_room(folder: Path, wanted: int) -> None:

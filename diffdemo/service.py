@@ -59,7 +59,10 @@ def price(experiment: Experiment, model: Model) -> Price:
         DiffdemoError: the model cannot run it.
     """
     model = lab.resolve(experiment, model)
-    calls = lab.network_calls(experiment, model.schedule)
+    return _priced(model, lab.network_calls(experiment, model.schedule))
+
+
+def _priced(model: Model, calls: int) -> Price:
     return Price(calls, estimate_seconds(model, calls, 1))
 
 
@@ -194,8 +197,7 @@ def beliefs(experiment: Belief, model: Model, given: Image.Image | None, levels:
     Raises:
         DiffdemoError: as in `lab.beliefs`.
     """
-    calls = sum(n > 0 for n in levels)
-    asked = _afford(experiment, Price(calls, estimate_seconds(model, calls, 1)))
+    asked = _afford(experiment, _priced(model, sum(n > 0 for n in levels)))
     _at_hand[model.name] = model
     (found,) = _logged(experiment, asked, _beliefs(experiment, given, tuple(levels)))
     return found

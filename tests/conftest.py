@@ -3,6 +3,7 @@
 from importlib.util import find_spec
 from pathlib import Path
 
+import pages
 import pytest
 from diffusers import DDIMPipeline, DDIMScheduler
 from doubles import KINDS, save_latent, save_pipeline, save_root_layout, tiny_stable_diffusion, tiny_unet
@@ -69,27 +70,11 @@ def runs(folders):
 @pytest.fixture(scope="session")
 def built():
     """The page as Gradio sees it, and the Page in it."""
-    from diffdemo.ui import page
-
-    made = []
-
-    class Kept(page.Page):
-        def __init__(self, *args):
-            super().__init__(*args)
-            made.append(self)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(page, "Page", Kept)
-        return page.build_demo("faces", "cpu"), *made
+    return pages.build()
 
 
 @pytest.fixture(scope="session")
 def address(built):
     """Where that page is served, from this process."""
-    from diffdemo.ui import launch_options, warm
-
-    demo, _ = built
-    _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", **launch_options())
-    warm(demo)
-    yield url
-    demo.close(verbose=False)
+    with pages.launched(built[0]) as url:
+        yield url

@@ -245,7 +245,7 @@ def links() -> Iterator[Request]:
 
 def _notice(served: Visitor, query: str) -> Answer:
     """What the page says of a broken link, as an error."""
-    load = next(one for one in served.config["dependencies"] if one["api_name"] == "_arrive")
+    load = served.event("_arrive")
     answer = served.join({"data": [], "fn_index": load["id"]}, query)
     said = [part["text"] for part in answer.data or () if isinstance(part, dict) and "run" in part]
     rest = " The page shows its first example instead."

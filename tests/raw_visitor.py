@@ -7,14 +7,13 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from served import Served, served
+from visitors import API, events
 
 HERE = Path(__file__).parent
-API = "/gradio_api"
 SESSION = "one-visitor"
 
 
@@ -42,11 +41,12 @@ class Visitor:
     Attributes:
         server: the app in its process.
         log: the file that says what it opened.
+        before: lines of it that tell of the start.
     """
 
     server: Served
     log: Path
-    before: int = 0  # lines of it that tell of the start
+    before: int = 0
 
     @property
     def port(self) -> int:
@@ -87,19 +87,13 @@ class Visitor:
         status, _, found = self.raw(method, path, data, **({"content_type": kind} if data is not None else {}), **headers)
         return Answer(status, _words(found), failed=status >= 400)
 
-    @cached_property
-    def config(self) -> dict[str, Any]:
-        """What Gradio tells a browser about the page."""
-        return json.loads(self.raw("GET", "/config")[2])
-
-    def event(self, target: str, happened: str) -> dict[str, Any]:
-        """The page's own event of a component, by its elem_id."""
-        found = next(part["id"] for part in self.config["components"] if part["props"].get("elem_id") == target)
-        return next(event for event in self.config["dependencies"] if [found, happened] in [list(pair) for pair in event["targets"]])
+    def event(self, name: str) -> dict[str, Any]:
+        """The first of the page's events of that name, see `visitors.events`."""
+        return events(self.server.url, name)[0]
 
     def post(self, target: str, happened: str, *data: Any, event_data: Any = None, **more: Any) -> Answer:
         """What the page's own event ends with, asked for as a browser does: /queue/join, then /queue/data."""
-        return self.join({"data": list(data), "fn_index": self.event(target, happened)["id"], "event_data": event_data, **more})
+        return self.join({"data": list(data), "fn_index": self.event(f"{target}.{happened}")["id"], "event_data": event_data, **more})
 
     def join(self, body: dict[str, Any], query: str = "", session: str = SESSION) -> Answer:
         """The end of an event that a body asks for, on the page of some address."""

@@ -5,12 +5,14 @@ import random
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import chain, islice
 
 import pytest
 import torch
 from doubles import Watched
 from gradio_client import Client
 from gradio_client.utils import QueueError
+from pages import launched
 from served import served
 from visitors import ENDED, BusyError, Visitor, values
 
@@ -90,16 +92,15 @@ def begins_and_ends(url: str, number: int, count: int) -> None:
     """A visitor who runs one thing after the other and ends each at a random moment, in one of the ways there are."""
     chance, visitor = random.Random(number), Visitor(url)
     for _ in range(count):
-        e = RoundTrip(n=chance.randrange(30, 1001), seeds=range(first := chance.randrange(10**6), first + 9), steps=30)
+        e = RoundTrip(n=chance.randrange(30, 1001), seeds=range(first := chance.randrange(10**6), first + 9), steps=8)
         name, way = chance.choice(["round_trip", "run.click"]), chance.choice(["cancel", "cancel", "leave", "leave", "stay"])
         event = visitor.ask(name, *(values(e) if name == "round_trip" else presses(visitor, e)))
         with visitor.answers() as messages:
-            for _ in range(chance.randrange(6)):
-                next(messages)
+            seen = list(islice(messages, chance.randrange(6)))  # a short run may have ended by then
             if way == "cancel":
                 visitor.cancel(name, event)
             if way != "leave":
-                assert any(message["msg"] == ENDED for message in messages)
+                assert any(message["msg"] == ENDED for message in chain(seen, messages))
 
 
 def crowd_of(url: str, number: int, count: int) -> None:
@@ -121,23 +122,22 @@ def test_runs_that_are_stopped_at_random_leave_no_memory_no_thread_and_a_free_la
     print(f"\n{count} runs in {took:.1f} s: memory {(server.rss() - memory) / 1e6:+.1f} MB, threads {threads} then {server.threads()}")
     print({word: server.log()[said:].count(f"round-trip {word}") for word in ("done", "stopped", "failed")})
     assert server.rss() - memory < 50e6
-    assert server.threads() <= threads
+    assert server.threads() <= threads + 4  # those of the web server come and go; one left behind by each run would be many
     assert "Traceback" not in server.log()[said:]
 
 
 @pytest.fixture(scope="module")
 def page():
     """Where a page is served from this process, and its watched network."""
-    from diffdemo.ui import launch_options, page
+    from diffdemo.ui import page
 
     model = load_model("faces", "cpu")
     network = Watched(model.network)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(page, "load_model", lambda *_: replace(model, network=network))
         demo = page.build_demo("faces", "cpu")
-    _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", **launch_options())
-    yield url.rstrip("/"), network
-    demo.close(verbose=False)
+    with launched(demo) as url:
+        yield url.rstrip("/"), network
 
 
 @pytest.fixture

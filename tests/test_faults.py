@@ -1,22 +1,23 @@
 """What breaks below: a network that raises, gives no numbers or does not answer, and a full disk. Each is one sentence; all else goes on."""
 
 import contextlib
-import json
 import resource
 import subprocess
 import sys
-import urllib.request
 from dataclasses import replace
 from pathlib import Path
 
+import pages
 import pytest
 from doubles import Breaks, Stalls
 from gradio_client import Client
 from gradio_client.exceptions import AppError
+from raw_visitor import Visitor
+from served import served
 
+from diffdemo import service
 from diffdemo.errors import UNFORESEEN
 from diffdemo.lab import worker
-from diffdemo.ui import page
 
 ROOT = Path(__file__).parent.parent
 
@@ -24,20 +25,11 @@ ROOT = Path(__file__).parent.parent
 @pytest.fixture(scope="module")
 def faulty(folders):
     """A page on a tiny model whose network can be broken: the Page's models, the sound model, and a client."""
-    made = []
-
-    class Kept(page.Page):
-        def __init__(self, *args):
-            super().__init__(*args)
-            made.append(self)
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(page, "Page", Kept)
-        patch.setattr(page.service, "estimate_seconds", lambda *_: 0.0)  # the doubles below are no networks that could be priced
-        demo = page.build_demo(str(folders["v_prediction"]), "cpu")
-        _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", **page.launch_options())
-        yield made[0].models, made[0].models.first, Client(url, verbose=False)
-    demo.close(verbose=False)
+        patch.setattr(service, "estimate_seconds", lambda *_: 0.0)  # the doubles below are no networks that could be priced
+        demo, page = pages.build(str(folders["v_prediction"]))
+        with pages.launched(demo) as url:
+            yield page.models, page.models.first, Client(url, verbose=False)
 
 
 def ask(client, model, seed, **change):
@@ -71,7 +63,7 @@ def test_a_network_that_breaks_is_said_so_and_the_next_run_is_right(faulty, capl
     assert words in said
     assert "secret" not in said
     assert ("a secret" in caplog.text) == isinstance(value, Exception)  # the log has what the visitor is spared
-    page.service.results.clear()
+    service.results.clear()
     assert ask(client, sound, 1)["reconstructions"] == first
 
 
@@ -108,17 +100,9 @@ def test_a_full_disk_ends_an_export_with_one_sentence_and_leaves_nothing(tmp_pat
 
 
 def test_with_a_full_disk_uploads_are_refused_and_runs_and_exports_go_on():
-    from served import served
-
     with served() as server:
-        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (server.said.stat().st_size + 4096, resource.RLIM_INFINITY))
-        bound = "x" * 20
-        head = f'--{bound}\r\nContent-Disposition: form-data; name="files"; filename="a.png"\r\nContent-Type: image/png\r\n\r\n'
-        body = head.encode() + bytes(2_000_000) + f"\r\n--{bound}--\r\n".encode()
-        asked = urllib.request.Request(f"{server.url}/gradio_api/upload", body, {"Content-Type": f"multipart/form-data; boundary={bound}"})
-        with pytest.raises(urllib.error.HTTPError) as caught:
-            urllib.request.urlopen(asked)
-        assert caught.value.code == 507
-        assert json.load(caught.value)["detail"] == "This could not be stored here; please try again later."
+        resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (server.said.stat().st_size + 300_000, resource.RLIM_INFINITY))
+        answer = Visitor(server, server.said).upload(bytes(2_000_000))
+        assert (answer.status, answer.text) == (507, "This could not be stored here; please try again later.")
         found = Client(server.url, verbose=False).predict(n=50, seeds="0-3", steps=2, api_name="/round_trip")
         assert len(found["reconstructions"]) == 4

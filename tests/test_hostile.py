@@ -106,7 +106,7 @@ def served(tmp_path_factory):
 def warm(served: Visitor) -> None:
     """One good request of each kind and as many visitors as are remembered, so that what is loaded once and kept is there."""
     for visitor in range(SESSIONS):
-        assert not served.join({"data": [], "fn_index": served.event("dice", "click")["id"]}, session=f"earlier-{visitor}").failed
+        assert not served.join({"data": [], "fn_index": served.event("dice.click")["id"]}, session=f"earlier-{visitor}").failed
     for kind in KINDS:
         assert not served.call(kind.replace("-", "_"), hostile_requests.body(kind)).failed
     for name in ("png", "png, 4096 x 4096", "jpeg, 4800 x 4800"):
@@ -210,5 +210,5 @@ def test_no_bug_of_gradio_keeps_a_request_open_for_ever(served):
 def test_many_sessions_are_not_kept_for_ever(served):
     before = served.memory()
     for visitor in range(300):
-        assert not served.join({"data": [], "fn_index": served.event("dice", "click")["id"]}, session=f"visitor-{visitor}").failed
+        assert not served.join({"data": [], "fn_index": served.event("dice.click")["id"]}, session=f"visitor-{visitor}").failed
     assert served.memory() - before < GROWTH

@@ -26,6 +26,15 @@ def config(url: str) -> dict[str, Any]:
     return httpx.get(f"{url}/config", timeout=60, trust_env=False).json()
 
 
+def events(url: str, name: str) -> list[dict[str, Any]]:
+    """Events of a page: an endpoint by its name, or those of components by "elem_id_or_type.what_happens"; ".load" is the page's own."""
+    found, (target, _, happened) = config(url)["dependencies"], name.partition(".")
+    if not happened:
+        return [event for event in found if event["api_name"] == target]
+    ids = [part["id"] for part in config(url)["components"] if target in (part["props"].get("elem_id"), part["type"])]
+    return [event for event in found if any(what == happened and (not target or one in ids) for one, what in event["targets"])]
+
+
 def values(e: Any) -> list[Any]:
     """What an experiment's endpoint is sent for it."""
     found = {item.name: getattr(e, item.name) for item in fields(e) if item.name != "revision"}
@@ -43,17 +52,9 @@ class Visitor:
         self.url, self.session = url, secrets.token_hex(6)
         self.line = httpx.Client(base_url=url, timeout=120, trust_env=False)
 
-    def events(self, name: str) -> list[dict[str, Any]]:
-        """Events of the page: an endpoint by its name, or those of components by "elem_id_or_type.what_happens"; ".load" is the page's own."""
-        events, (target, _, happened) = config(self.url)["dependencies"], name.partition(".")
-        if not happened:
-            return [event for event in events if event["api_name"] == target]
-        ids = [part["id"] for part in config(self.url)["components"] if target in (part["props"].get("elem_id"), part["type"])]
-        return [event for event in events if any(what == happened and (not target or one in ids) for one, what in event["targets"])]
-
     def event(self, name: str) -> dict[str, Any]:
-        """The first of them."""
-        return self.events(name)[0]
+        """The first of the page's events of that name, see `events`."""
+        return events(self.url, name)[0]
 
     def shown(self, name: str, **other: Any) -> list[Any]:
         """The values that an event sends if nobody changed anything but the components with these elem_ids."""
@@ -74,7 +75,7 @@ class Visitor:
 
     def at_once(self, name: str, *values: Any, link: str = "", which: int = 0) -> Any:
         """What an event gives that does not queue; `link` is the query of the page's address."""
-        body = {"data": list(values), "fn_index": self.events(name)[which]["id"], "session_hash": self.session}
+        body = {"data": list(values), "fn_index": events(self.url, name)[which]["id"], "session_hash": self.session}
         return self.line.post(f"{API}/run/predict?{link}", json=body).raise_for_status().json()["data"]
 
     @contextmanager

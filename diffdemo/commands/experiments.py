@@ -138,5 +138,5 @@ def _picture(path: Path, model: Any) -> tuple[str, Image.Image]:
 
     if not os.path.isfile(path):
         raise DiffdemoError(f"There is no picture {str(path)[:80]!r}: {FIELDS['picture'].help}, or {ON_DISK} is needed.")
-    picture = Image.fromarray(model.fit(images.load_picture(path))[0].squeeze())
+    picture = model.fitted(images.load_picture(path))
     return lab.picture_text(model, picture), picture

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from diffdemo.errors import ModelError
-from diffdemo.lab.worker import worker
+from diffdemo.lab import worker
 from diffdemo.models import Model
 from diffdemo.sampling import Step, denoise_steps, walk
 from diffdemo.schedule import Levels, Steps
@@ -99,7 +99,7 @@ def in_lane(model: Model, loop: Iterator[Item]) -> Iterator[Item]:
         ModelError: the network gave something that is not finite, or does not answer.
     """
     while True:
-        item: Any = worker(model).call(model, lambda: next(loop, None))
+        item: Any = worker.call(model, lambda: next(loop, None))
         if item is None:
             return
         _check(model, item.x)
@@ -125,7 +125,7 @@ def estimate(model: Model, x_n: Tensor, n: Tensor) -> Tensor:
     some = (n > 0).nonzero().flatten()
     for rows in chunks(model, len(some)):
         chosen = some[rows]
-        eps_hat = worker(model).call(model, partial(model.predict_noise, x_n[chosen], n[chosen]))
+        eps_hat = worker.call(model, partial(model.predict_noise, x_n[chosen], n[chosen]))
         found[chosen] = model.schedule.x0_from_eps(x_n[chosen], _check(model, eps_hat), n[chosen])
     return found
 
@@ -135,7 +135,7 @@ def pixels(model: Model, x: Tensor) -> Tensor:
     if model.kind == "pixel" or not x.numel():
         return model.pixels(x)
     rows = x.reshape(-1, *model.shape)
-    parts = [worker(model).call(model, partial(model.pixels, rows[some])) for some in chunks(model, len(rows))]
+    parts = [worker.call(model, partial(model.pixels, rows[some])) for some in chunks(model, len(rows))]
     return _check(model, torch.cat(parts)).view(*x.shape[:-3], *model.picture_shape)
 
 

@@ -108,6 +108,11 @@ def worker(model: Model) -> Worker:
         return _workers[device]
 
 
+def call(model: Model, work: Callable[[], Found]) -> Found:
+    """What `work` returns, computed in the lane of the model's device; see `Worker.call`."""
+    return worker(model).call(model, work)
+
+
 def _in_child() -> None:
     """A forked process has none of its parent's threads."""
     global _making

@@ -109,12 +109,16 @@ class Model:
         convert = self.schedule.eps_from_v if self.prediction_type == "v_prediction" else self.schedule.eps_from_x0
         return convert(x_n, output, n)
 
+    def fitted(self, picture: Image.Image) -> Image.Image:
+        """A picture as the model sees it: centre-cropped and resized, grey or RGB."""
+        channels, height, width = self.picture_shape
+        return images.fit(picture, (width, height), "L" if channels == 1 else "RGB")
+
     def fit(self, pictures: Image.Image | list[Image.Image]) -> np.ndarray:
-        """PIL pictures, centre-cropped and resized to the model's → (B, H, W, C) uint8."""
+        """PIL pictures as the model sees them → (B, H, W, C) uint8."""
         channels, height, width = self.picture_shape
         some = pictures if isinstance(pictures, list) else [pictures]
-        fitted = [images.fit(picture, (width, height), "L" if channels == 1 else "RGB") for picture in some]
-        return np.stack([np.asarray(p).reshape(height, width, channels) for p in fitted])
+        return np.stack([np.asarray(self.fitted(picture)).reshape(height, width, channels) for picture in some])
 
     def encode(self, pictures: Image.Image | list[Image.Image]) -> Tensor:
         """PIL pictures → (B, C, H, W) float32 in model space, on the CPU: pixels in [-1, 1], or scaled latents, their mean."""

@@ -21,7 +21,7 @@ from diffdemo import health, lab, service
 from diffdemo.errors import DiffdemoError, ExperimentError
 from diffdemo.fields import FIELDS, by_hash
 from diffdemo.guard import KEPT, Guard
-from diffdemo.models import Model, load_model
+from diffdemo.models import load_model
 from diffdemo.ui import controls, endpoints, files, handlers, links, views
 from diffdemo.ui.controls import RAIL
 from diffdemo.ui.could_have_been import CouldHaveBeen
@@ -238,7 +238,7 @@ class Page:
         opening = {} if number == opened else {self.strip: gr.Tabs(selected=number)}  # a tab that is opened anew is built anew
         return {
             **opening, **self.second.suit(model), **self.rail.restore(e, stand.rail, model, picture), **self.tabs[number].restore(stand.own, model),
-            self.open: number, self.pending: (e, given and _fitted(model, given)) if here else None, self.wanted: None,
+            self.open: number, self.pending: (e, given and model.fitted(given)) if here else None, self.wanted: None,
             self.notice: links.said(links.remark(e, model, here), run=e.kind if here else ""),
         }  # fmt: skip
 
@@ -286,11 +286,6 @@ class Page:
         before, after = [gr.skip()] * 2 * number, [gr.skip()] * 2 * (len(self.tabs) - number - 1)
         for sentence, found in shown:
             yield (*before, sentence, found, *after, None)
-
-
-def _fitted(model: Model, given: Image.Image) -> Image.Image:
-    """The picture as the model sees it, which is all that is kept of it between two events."""
-    return Image.fromarray(model.fit(given)[0].squeeze())
 
 
 def _stopped(*sentences: Any) -> list[Any]:

@@ -7,10 +7,11 @@ import gradio as gr
 import pytest
 import torch
 from chromium import WAIT, expect, in_browser
+from pages import launched
 
 from diffdemo import faces, images
 from diffdemo.errors import PictureError
-from diffdemo.ui import launch_options, pad
+from diffdemo.ui import pad
 
 FACES = SimpleNamespace(name="faces", picture_shape=(3, 16, 16))
 DIGITS = SimpleNamespace(name="digits", picture_shape=(1, 32, 32))
@@ -92,9 +93,8 @@ def desk():
         board.select(arrived, outputs=arrivals).then(json.dumps, arrivals, got)
         to_grey.click(lambda: pad.pad_value(DIGITS), outputs=board)
         to_face.click(lambda: pad.pad_value(FACES, images.from_uint8(faces.sample(17)[0][None])), outputs=board)
-    _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", **launch_options())
-    yield url
-    demo.close(verbose=False)
+    with launched(demo) as url:
+        yield url
 
 
 @pytest.fixture
@@ -106,6 +106,7 @@ def page(browser, desk):
     page.on("request", lambda request: "queue/join" in request.url and posts.append(request.url))
     page.goto(f"{desk}?__theme=light")
     page.wait_for_selector("#pad .chip")
+    page.locator("#pad .use").click(trial=True)  # the layout stands still
     page.posts = posts
     yield page
     page.close()
@@ -191,7 +192,8 @@ def test_the_keyboard_draws(page):
 
 @in_browser
 def test_touch_draws_without_scrolling(page):
-    page.touchscreen.tap(*spot(page, 5, 6))
+    box = page.locator("#pad canvas").bounding_box()
+    page.locator("#pad canvas").tap(position={"x": 5.5 * box["width"] / 16, "y": 6.5 * box["height"] / 16})  # waits until it stands still
     rows = use(page, 16)
     assert len(painted(rows, SKY)) == 255
     assert rows[6][5] != SKY
