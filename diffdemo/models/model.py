@@ -12,6 +12,7 @@ from torch import Tensor
 from diffdemo import images
 from diffdemo.errors import DiffdemoError, ModelError
 from diffdemo.fields import FIELDS
+from diffdemo.models.engine import Engine
 from diffdemo.models.latent import Autoencoder
 from diffdemo.models.prompts import Prompted, TextEncoder
 from diffdemo.schedule import Levels, Schedule
@@ -34,6 +35,7 @@ class Model:
         autoencoder: between pictures and latents; None where the network works on pictures.
         text: reads prompts; None where the network takes none.
         prompt, guidance: what the network is bound to; see `conditioned`.
+        own: diffdemo's own forward pass of the network; None where it has none.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Model:
     text: TextEncoder | None = field(default=None, repr=False)
     prompt: str = ""
     guidance: float = 1.0
+    own: Engine | None = field(default=None, repr=False)
 
     @property
     def kind(self) -> str:
@@ -63,8 +66,20 @@ class Model:
 
     @property
     def size(self) -> int:
-        """Bytes of all its parameters."""
-        return sum(p.numel() * p.element_size() for module in self._modules() for p in module.parameters())
+        """Bytes of all its parameters, and of what is prepared from them."""
+        prepared = self.own.prepared if self.own else 0
+        return prepared + sum(p.numel() * p.element_size() for module in self._modules() for p in module.parameters())
+
+    @property
+    def engine(self) -> str:
+        """What computes the network, and in which numbers: a link is replayed exactly by the same on the same kind of machine."""
+        whose = "diffdemo's own" if self._runs is self.own else "diffusers'"
+        return f"{str(self.dtype).removeprefix('torch.')}, {whose} forward"
+
+    @property
+    def _runs(self) -> Any:
+        """What is called; a network that was put in another's place is called itself."""
+        return self.own if self.own and self.own.network is self.network else self.network
 
     @property
     def unet(self) -> Any:
@@ -98,7 +113,7 @@ class Model:
         if not len(x_n):
             return x_n
         timestep = (n - 1).to(self.device)
-        output = self.network(x_n.to(self.device, self.dtype), timestep, return_dict=False)[0].to(x_n.device, x_n.dtype)
+        output = self._runs(x_n.to(self.device, self.dtype), timestep, return_dict=False)[0].to(x_n.device, x_n.dtype)
         if self.prediction_type == "epsilon":
             return output
         convert = self.schedule.eps_from_v if self.prediction_type == "v_prediction" else self.schedule.eps_from_x0

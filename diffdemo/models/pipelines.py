@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from diffdemo.errors import ModelError
+from diffdemo.models.engine import Engine, supports
 from diffdemo.models.latent import Autoencoder
 from diffdemo.models.model import Model
 from diffdemo.models.prompts import Prompted, TextEncoder
@@ -75,10 +76,12 @@ def read(source: Source, device: torch.device, dtype: torch.dtype, tell: Tell) -
     network = networks["unet"] if dtype == torch.float32 else networks["unet"].to(dtype)
     text = TextEncoder(_tokenizer(source), networks["text_encoder"], device) if "text_encoder" in parts else None
     autoencoder = _autoencoder(source, networks, device)
+    shape = _shape(source, network)
     return Model(
-        name=source.name, revision=revision, schedule=Schedule.from_betas(scheduler.betas), shape=_shape(source, network), device=device, dtype=dtype,
+        name=source.name, revision=revision, schedule=Schedule.from_betas(scheduler.betas), shape=shape, device=device, dtype=dtype,
         prediction_type=scheduler.config.prediction_type, clip=_clip(scheduler, config, autoencoder), line_up=source.line_up,
         network=Prompted(network, text) if text else network, autoencoder=autoencoder, text=text,
+        own=Engine(network, shape[1:]) if supports(network) else None,
     )  # fmt: skip
 
 
