@@ -102,5 +102,5 @@ def _diffusers(model: Model, x: Tensor, steps: int) -> Tensor:
     )  # fmt: skip
     scheduler.set_timesteps(steps)
     for t in scheduler.timesteps:
-        x = scheduler.step(model.network(x.to(model.device), t).sample.cpu(), t, x).prev_sample
+        x = scheduler.step(model.unet(x.to(model.device), t).sample.cpu(), t, x).prev_sample
     return x

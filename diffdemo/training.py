@@ -273,7 +273,7 @@ def _network_of(folder: Path, recipe: Recipe) -> UNet2DModel:
     """A recipe's network with the weights of a finished pipeline."""
     network = UNet2DModel(**recipe.network)
     try:
-        network.load_state_dict(load_model(str(folder), "cpu").network.state_dict())
+        network.load_state_dict(load_model(str(folder), "cpu").unet.state_dict())
     except RuntimeError as error:
         raise DiffdemoError(f"The network in {folder.name} is not of the shape that this recipe trains, so it cannot be begun with.") from error
     return network

@@ -39,7 +39,7 @@ def test_ddim_inversion_is_that_of_diffusers(tiny_eps):
     x = x0 = picture(tiny)
     for t in scheduler.timesteps:
         with torch.no_grad():
-            x = scheduler.step(tiny.network(x, t).sample, t, x).prev_sample
+            x = scheduler.step(tiny.unet(x, t).sample, t, x).prev_sample
     ours = invert(tiny, x0, 1000, 10)
     assert error(ours, x) < 1e-4 * float(x.abs().max())
 

@@ -26,7 +26,7 @@ def test_the_bundled_faces_are_what_the_design_says(faces_model):
 def test_every_prediction_type_becomes_the_noise(tiny):
     x, n = noise(range(4), tiny.shape), torch.tensor([1, 250, 700, 1000])
     with torch.no_grad():
-        raw = tiny.network(x, n - 1).sample
+        raw = tiny.unet(x, n - 1).sample
     alpha_bar = tiny.schedule.alpha_bar[n].float().view(-1, 1, 1, 1)
     wanted = {
         "epsilon": raw,

@@ -23,7 +23,7 @@ def diffusers_ddim(model, x, steps, eta=0.0, seeds=None, clip=False):
         stream.draw()
     for t in scheduler.timesteps:
         with torch.no_grad():
-            output = model.network(x, t).sample
+            output = model.unet(x, t).sample
         fresh = stream.draw() if stream else None
         x = scheduler.step(output, t, x, eta=eta, variance_noise=fresh).prev_sample
     return x
@@ -55,7 +55,7 @@ def test_dpm_solver_equals_diffusers(tiny, steps):
     x = x_T = noise(SEEDS, tiny.shape)
     for t in scheduler.timesteps:
         with torch.no_grad():
-            x = scheduler.step(tiny.network(x, t).sample, t, x).prev_sample
+            x = scheduler.step(tiny.unet(x, t).sample, t, x).prev_sample
     assert close(denoise(tiny, x_T, 1000, steps, solver="dpm++2m"), x, 1e-3)
 
 

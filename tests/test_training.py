@@ -116,7 +116,7 @@ def test_digits_are_shuffled_anew_each_epoch(tmp_path):
 
 @pytest.mark.parametrize("name", ["faces", "digits"])
 def test_the_committed_weights_are_those_of_the_committed_recipe(name):
-    network = load_model(name, "cpu").network.config
+    network = load_model(name, "cpu").unet.config
     for key, value in training.RECIPES[name].network.items():
         found = network[key]
         assert (tuple(found) if isinstance(found, list | tuple) else found) == value, key

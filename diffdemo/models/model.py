@@ -13,6 +13,7 @@ from diffdemo import images
 from diffdemo.errors import DiffdemoError, ModelError
 from diffdemo.fields import FIELDS
 from diffdemo.models.deferred import Deferred
+from diffdemo.models.engine import Engine
 from diffdemo.models.latent import Autoencoder
 from diffdemo.models.prompts import Prompted, TextEncoder
 from diffdemo.schedule import Levels, Schedule
@@ -64,17 +65,28 @@ class Model:
 
     @property
     def size(self) -> int:
-        """Bytes of all its parameters; of its weights on the disk, as long as they are not read."""
+        """Bytes of all its parameters, and of what is prepared from them; of its weights on the disk, as long as they are not read."""
         if isinstance(self.network, Deferred) and not self.network.read:
             return self.network.size
-        return sum(p.numel() * p.element_size() for module in self._modules() for p in module.parameters())
+        prepared = self._called.prepared if isinstance(self._called, Engine) else 0
+        return prepared + sum(p.numel() * p.element_size() for module in self._modules() for p in module.parameters())
+
+    @property
+    def engine(self) -> str:
+        """What computes the network, and in which numbers: a link is replayed exactly by the same on the same kind of machine."""
+        whose = "diffdemo's own" if isinstance(self._called, Engine) else "diffusers'"
+        return f"{str(self.dtype).removeprefix('torch.')}, {whose} forward"
+
+    @property
+    def _called(self) -> Any:
+        """What computes: an `Engine`, or diffusers' network."""
+        return self.network.network if isinstance(self.network, Deferred) else self.network
 
     @property
     def unet(self) -> Any:
         """diffusers' network itself, bound to no prompt."""
-        if isinstance(self.network, Deferred):
-            return self.network.network
-        return self.network.unet if isinstance(self.network, Prompted) else self.network
+        called = self._called
+        return called.unet if isinstance(called, Prompted | Engine) else called
 
     def _modules(self) -> Iterator[torch.nn.Module]:
         yield self.unet

@@ -16,6 +16,7 @@ import torch
 
 from diffdemo.errors import ModelError
 from diffdemo.models.deferred import Deferred
+from diffdemo.models.engine import fastest
 from diffdemo.models.latent import Autoencoder
 from diffdemo.models.model import Model
 from diffdemo.models.prompts import Prompted, TextEncoder
@@ -78,10 +79,11 @@ def read(source: Source, device: torch.device, dtype: torch.dtype, tell: Tell) -
     network = networks["unet"]
     text = TextEncoder(_tokenizer(source), networks["text_encoder"], device) if "text_encoder" in parts else None
     autoencoder = _autoencoder(source, networks, device)
+    shape = _shape(source, network)
     return Model(
-        name=source.name, revision=revision, schedule=Schedule.from_betas(scheduler.betas), shape=_shape(source, network), device=device, dtype=dtype,
+        name=source.name, revision=revision, schedule=Schedule.from_betas(scheduler.betas), shape=shape, device=device, dtype=dtype,
         prediction_type=scheduler.config.prediction_type, clip=_clip(scheduler, config, autoencoder), line_up=source.line_up,
-        network=Prompted(network, text) if text else network, autoencoder=autoencoder, text=text,
+        network=Prompted(network, text) if text else fastest(network, shape), autoencoder=autoencoder, text=text,
     )  # fmt: skip
 
 
@@ -90,11 +92,11 @@ def _bundled(source: Source, device: torch.device, dtype: torch.dtype, tell: Tel
     file = _weights(source, "unet")
     unet, scheduler = (_read_json(source.folder / part, source) for part in ("unet/config.json", "scheduler/scheduler_config.json"))
     betas = torch.linspace(scheduler["beta_start"], scheduler["beta_end"], scheduler["num_train_timesteps"])
-    network = Deferred(lambda: _placed(_network(source, "unet", "UNet2DModel"), device, dtype), file.stat().st_size)
+    shape = unet["in_channels"], unet["sample_size"], unet["sample_size"]
+    network = Deferred(lambda: fastest(_placed(_network(source, "unet", "UNet2DModel"), device, dtype), shape), file.stat().st_size)
     return Model(
-        name=source.name, revision=_revision([file], tell), schedule=Schedule.from_betas(betas), device=device, dtype=dtype, clip=None,
-        shape=(unet["in_channels"], unet["sample_size"], unet["sample_size"]), prediction_type=scheduler["prediction_type"],
-        line_up=source.line_up, network=network,
+        name=source.name, revision=_revision([file], tell), schedule=Schedule.from_betas(betas), shape=shape, device=device, dtype=dtype,
+        prediction_type=scheduler["prediction_type"], clip=None, line_up=source.line_up, network=network,
     )  # fmt: skip
 
 
