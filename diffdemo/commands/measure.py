@@ -1,4 +1,4 @@
-"""Commands that measure: `evaluate`, `curves`, `exactness` and `bench`."""
+"""Commands that measure: `evaluate`, `curves` and `exactness`."""
 
 import argparse
 from pathlib import Path
@@ -11,13 +11,11 @@ from diffdemo.fields import FIELDS
 
 PICTURES = {"faces": "face:900000-900015", "digits": "digit:0-15"}
 DDIM_STEPS, FIXED_POINT_STEPS = "10,20,50,100,200,500,1000", "10,20,50"  # whose round trips are measured
-CURVE_SEEDS = 4  # of the curve that is timed
-CURVE_ROUNDS = 3
 
 
 def add(commands: Any) -> None:
     """Add the commands of this family to the parser."""
-    for add_one in (_add_evaluate, _add_curves, _add_exactness, _add_bench):
+    for add_one in (_add_evaluate, _add_curves, _add_exactness):
         add_one(commands)
 
 
@@ -48,16 +46,6 @@ def _add_exactness(commands: Any) -> None:
     exactness.add_argument("--steps", default=DDIM_STEPS, help=f"numbers of steps of DDIM (default {DDIM_STEPS})")
     exactness.add_argument("--fixed-point", default=FIXED_POINT_STEPS, help=f"those of the fixed point, or nothing (default {FIXED_POINT_STEPS})")
     exactness.set_defaults(run=_exactness)
-
-
-def _add_bench(commands: Any) -> None:
-    bench = commands.add_parser("bench", help="time our sampler against diffusers, same weights and noise")
-    bench.add_argument("--model", default="faces", help="a bundled model or a diffusers folder (default faces)")
-    bench.add_argument("--seeds", type=int, default=16, help="pictures denoised (default 16)")
-    bench.add_argument("--steps", type=int, default=20, help="network calls for each (default 20)")
-    bench.add_argument("--levels", default="0:1000:50", help="levels of the curve that is timed, or nothing for none (default 0:1000:50)")
-    bench.add_argument("--rounds", type=int, default=5, help="times each contestant runs (default 5)")
-    bench.set_defaults(run=_bench)
 
 
 def _evaluate(args: argparse.Namespace) -> None:
@@ -125,23 +113,3 @@ def _exactness(args: argparse.Namespace) -> None:
                 found = item
     print(f"{args.model}: {len(pictures)} pictures from n = {found.T}\n")
     print("\n".join(exactness.report(found)))
-
-
-def _bench(args: argparse.Namespace) -> None:
-    from diffdemo import bench, models
-
-    model = models.load_model(args.model)
-    title = f"{args.seeds} seeds x {args.steps} steps from n = T"
-    _print_timings(title, args.rounds, bench.compare(model, args.seeds, args.steps, args.rounds))
-    if args.levels:
-        levels = FIELDS["levels"].accept(args.levels)
-        title = f"A curve of {len(levels)} levels x {CURVE_SEEDS} seeds, at most {args.steps} steps each"
-        _print_timings(title, CURVE_ROUNDS, bench.compare_curve(model, levels, CURVE_SEEDS, args.steps, CURVE_ROUNDS))
-
-
-def _print_timings(title: str, rounds: int, timings: list) -> None:
-    print(f"{title}, median of {rounds} rounds in turn\n")
-    print("| | seconds | time over ours | largest difference |\n|---|---|---|---|")
-    for t in timings:
-        print(f"| {t.name} | {t.seconds:.2f} | {t.ratio:.2f} | {t.difference:.1e} |")
-    print()
