@@ -1,4 +1,4 @@
-"""Commands that measure: `evaluate`, `curves` and `exactness`."""
+"""Commands that measure: `evaluate`, `curves`, `exactness` and `tradeoff`."""
 
 import argparse
 from pathlib import Path
@@ -8,6 +8,7 @@ from tqdm import tqdm
 
 from diffdemo.errors import DiffdemoError
 from diffdemo.fields import FIELDS
+from diffdemo.terms import SOLVERS, SPACINGS
 
 PICTURES = {"faces": "face:900000-900015", "digits": "digit:0-15"}
 DDIM_STEPS, FIXED_POINT_STEPS = "10,20,50,100,200,500,1000", "10,20,50"  # whose round trips are measured
@@ -15,7 +16,7 @@ DDIM_STEPS, FIXED_POINT_STEPS = "10,20,50,100,200,500,1000", "10,20,50"  # whose
 
 def add(commands: Any) -> None:
     """Add the commands of this family to the parser."""
-    for add_one in (_add_evaluate, _add_curves, _add_exactness):
+    for add_one in (_add_evaluate, _add_curves, _add_exactness, _add_tradeoff):
         add_one(commands)
 
 
@@ -46,6 +47,19 @@ def _add_exactness(commands: Any) -> None:
     exactness.add_argument("--steps", default=DDIM_STEPS, help=f"numbers of steps of DDIM (default {DDIM_STEPS})")
     exactness.add_argument("--fixed-point", default=FIXED_POINT_STEPS, help=f"those of the fixed point, or nothing (default {FIXED_POINT_STEPS})")
     exactness.set_defaults(run=_exactness)
+
+
+def _add_tradeoff(commands: Any) -> None:
+    tradeoff = commands.add_parser("tradeoff", help="how good pictures are by solver, spacing and number of network calls, as a table")
+    tradeoff.add_argument("model", help="which model: faces or digits")
+    tradeoff.add_argument("--n", nargs="+", type=int, default=[1000, 500], help="from which levels; 1000 is pure noise (default 1000 500)")
+    tradeoff.add_argument("--solvers", nargs="+", choices=SOLVERS, default=SOLVERS, help="which solvers (default all)")
+    tradeoff.add_argument("--spacings", nargs="+", choices=SPACINGS, default=SPACINGS, help="which spacings (default all)")
+    tradeoff.add_argument("--calls", nargs="+", type=int, default=[6, 8, 10, 12, 20, 50], help="network calls (default 6 8 10 12 20 50)")
+    tradeoff.add_argument("--samples", type=int, default=1024, help="pictures a setting; below 1000 only distances to answers (default 1024)")
+    tradeoff.add_argument("--store", type=Path, default=Path("tradeoff"), help="folder that keeps what was measured, never measured again")
+    tradeoff.add_argument("--sheet", type=Path, help="also write pictures to this PNG: 8 rows for each solver and spacing, a column a number")
+    tradeoff.set_defaults(run=_tradeoff)
 
 
 def _evaluate(args: argparse.Namespace) -> None:
@@ -113,3 +127,22 @@ def _exactness(args: argparse.Namespace) -> None:
                 found = item
     print(f"{args.model}: {len(pictures)} pictures from n = {found.T}\n")
     print("\n".join(exactness.report(found)))
+
+
+def _tradeoff(args: argparse.Namespace) -> None:
+    import numpy as np
+    from PIL import Image
+
+    from diffdemo import models
+    from diffdemo.tradeoff import Setting, Trial, sheet, table
+
+    trial = Trial(models.load_model(args.model), args.store)
+    grids = [[Setting(n, solver, spacing, calls) for calls in args.calls] for n in args.n for solver in args.solvers for spacing in args.spacings]
+    for setting in tqdm([setting for grid in grids for setting in grid], desc="settings", unit="setting"):
+        trial.judge(setting, args.samples)
+    for n in args.n:
+        print(f"{args.model} from n = {n}; as many real pictures have a Fréchet distance of {trial.floor(args.samples):.2f}\n")
+        print("\n".join(table(trial.outcomes(), n)) + "\n")
+    if args.sheet:
+        blocks = [np.pad(sheet(trial, grid), ((0, 12), (0, 0), (0, 0)), constant_values=255) for grid in grids]
+        Image.fromarray(np.concatenate(blocks).squeeze()).save(args.sheet, optimize=True)

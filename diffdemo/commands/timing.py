@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from diffdemo.bench.memory import Usage
 
 CURVE_SEEDS, CURVE_STEPS, CURVE_ROUNDS = 4, 20, 3  # of the curve that is timed
+MEMORY = ((16, 50), (64, 50), (64, 1000))  # seeds and steps of the round trips whose memory is measured
+_RUNS = ", ".join(f"{seeds} x {steps}" for seeds, steps in MEMORY)
 
 
 def add(commands: Any) -> None:
@@ -26,14 +28,26 @@ def add(commands: Any) -> None:
     bench.add_argument("--out", type=Path, help="also write the tables to this file")
     bench.set_defaults(run=_bench)
 
+    scale = commands.add_parser("scale", help="how the cost grows with rows, seeds, steps and pixels, and what memory long runs take")
+    scale.add_argument("--models", nargs="+", default=["faces", "digits"], help="bundled models or diffusers folders (default faces digits)")
+    scale.add_argument("--rounds", type=int, default=3, help="times that each is measured (default 3)")
+    scale.add_argument("--memory", action="store_true", help=f"measure the memory of whole round trips instead: seeds x steps {_RUNS}, minutes each")
+    scale.add_argument("--out", type=Path, help="also write the tables to this path with .md, and the charts with .png")
+    scale.set_defaults(run=_scale)
+
 
 def _bench(args: argparse.Namespace) -> None:
-    lines = []
-    for line in _start(args) if args.start else _curve(args) if args.levels else _race(args):
+    _say(_start(args) if args.start else _curve(args) if args.levels else _race(args), args.out)
+
+
+def _say(lines: Iterator[str], out: Path | None) -> None:
+    """Print lines as they come, and write them to a file at the end."""
+    said = []
+    for line in lines:
         print(line, flush=True)
-        lines.append(line)
-    if args.out:
-        args.out.write_text("\n".join(lines) + "\n")
+        said.append(line)
+    if out:
+        out.write_text("\n".join(said) + "\n")
 
 
 def _race(args: argparse.Namespace) -> Iterator[str]:
@@ -78,3 +92,20 @@ def _start(args: argparse.Namespace) -> Iterator[str]:
 
     yield f"From the start of Python, median of {args.rounds} rounds in turn\n"
     yield from tables.timing_table(start.measure(args.rounds), "the imports")
+
+
+def _scale(args: argparse.Namespace) -> None:
+    from PIL import Image
+
+    from diffdemo.bench import memory, scale
+    from diffdemo.models import load_model
+
+    out = args.out.with_suffix(".md") if args.out else None
+    if args.memory:
+        used = {(name, seeds, steps): memory.measure(name, [seeds], steps)[0] for name in args.models for seeds, steps in MEMORY}
+        _say(scale.memory_table(used), out)
+        return
+    found = [scale.measure(load_model(name), args.rounds) for name in args.models]
+    _say(scale.tables(found), out)
+    if args.out:
+        Image.fromarray(scale.picture(found)).save(args.out.with_suffix(".png"), optimize=True)
