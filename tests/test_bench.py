@@ -37,9 +37,9 @@ def test_nobody_touches_the_noise_or_keeps_anything(contender, tiny_eps):
 
 
 def test_who_is_not_installed_is_left_out_with_a_line(tiny_eps, monkeypatch):
-    monkeypatch.setattr(peers, "CONTENDERS", (peers.OURS, peers.Contender("somebody", None, "a_package_that_nobody_has")))
+    monkeypatch.setattr(peers, "CONTENDERS", (peers.OURS, peers.PLAIN, peers.Contender("somebody", None, "a_package_that_nobody_has")))
     runs, left_out = peers.prepare(tiny_eps)
-    assert list(runs) == ["diffdemo"]
+    assert list(runs) == [peers.OURS.name, peers.PLAIN.name]
     assert left_out == ["somebody is left out: it is not installed (pip install -r .ci/bench-requirements.txt)."]
     found = bench.compare(tiny_eps, seeds=1, steps=2, rounds=1)
     assert left_out[0] in list(tables.comparison_table([found], {}))
@@ -58,6 +58,14 @@ def test_a_comparison_counts_the_work_of_all_seeds_and_steps(tiny_eps):
 def test_unfair_comparisons_are_refused(tiny_eps, bad):
     with pytest.raises(DiffdemoError):
         bench.compare(tiny_eps, **bad)
+
+
+def test_the_best_other_is_held_against_each_of_ours():
+    names = (peers.OURS.name, peers.PLAIN.name, "quick", "slow")
+    found = [bench.Timing(name, ratio, ratio, ratio, ratio, 0.0) for name, ratio in zip(names, (1.0, 1.25, 1.5, 4.0), strict=True)]
+    comparison = bench.Comparison("m", 1, 20, found, found[0], 1.0, 1.0, [])
+    assert comparison.against_best(peers.OURS.name) == 1.5
+    assert comparison.against_best(peers.PLAIN.name) == 1.2
 
 
 def test_a_curve_in_one_batch_is_the_curve_in_parts(tiny_eps):

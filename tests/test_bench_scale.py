@@ -15,7 +15,7 @@ def short(monkeypatch):
         monkeypatch.setattr(scale, name, values)
 
 
-def test_every_size_is_timed_on_the_models_own_network(short, tiny_eps):
+def test_every_size_is_timed_on_a_network_of_the_models_plan(short, tiny_eps):
     found = scale.measure(tiny_eps, rounds=1)
     assert (list(found.rows), list(found.seeds), list(found.steps), list(found.sides)) == ([1, 3], [1, 2], [1, 2], [8, 16])
     assert found.gmacs[8] == pytest.approx(gmacs(tiny_eps))

@@ -7,13 +7,14 @@ of Python to the first HTTP answer, `scale` the cost against rows, pixels and st
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import nan
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from diffdemo.bench import vision  # noqa: F401  before diffusers is imported
-from diffdemo.bench.peers import CONTENDERS, OURS, prepare
+from diffdemo.bench.peers import CONTENDERS, OURS, PLAIN, prepare
 from diffdemo.bench.turns import Timing, clocked, take_turns, timings
 from diffdemo.errors import DiffdemoError
 from diffdemo.lab import lane
@@ -26,7 +27,7 @@ SECONDS = 8.0  # short runs are repeated until each contender has had about so l
 TWIN = "diffdemo, once more"
 _MATMUL = "matrix product"
 
-__all__ = ["CONTENDERS", "OURS", "SECONDS", "TWIN", "Comparison", "Timing", "compare", "compare_curve"]
+__all__ = ["CONTENDERS", "OURS", "PLAIN", "SECONDS", "TWIN", "Comparison", "Timing", "compare", "compare_curve"]
 
 
 @dataclass(frozen=True)
@@ -55,10 +56,10 @@ class Comparison:
         """How much of the machine's matrix-multiply rate a contender reached."""
         return self.flops / timing.seconds / self.rate
 
-    @property
-    def against_best(self) -> float:
-        """The best other's time over ours, for all seeds in one batch or not; below 1 where somebody is faster."""
-        return min((t.ratio for t in self.timings[1:]), default=1.0)
+    def against_best(self, contender: str) -> float:
+        """The best other's time over that of one of ours; below 1 where somebody is faster, NaN where there is no other."""
+        ratios = {t.name: t.ratio for t in self.timings}
+        return min((ratio for name, ratio in ratios.items() if name not in (OURS.name, PLAIN.name)), default=nan) / ratios[contender]
 
 
 def compare(model: Model, seeds: int = 16, steps: int = 20, rounds: int = 5, seconds: float = 0.0) -> Comparison:

@@ -1,14 +1,16 @@
 """How the cost grows: with the rows of one network call, with seeds and steps of a run, with pixels.
 
-Other picture sizes are measured with the model's own network: it is convolutional and takes any side its halvings divide.
+Other picture sizes are measured with networks of the model's plan and random weights, which cost as much as trained ones.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
+from diffusers import DDPMPipeline, DDPMScheduler, UNet2DModel
 
 from diffdemo import images
 from diffdemo.bench.memory import MB, Usage
@@ -16,7 +18,7 @@ from diffdemo.bench.turns import clocked, take_turns
 from diffdemo.errors import DiffdemoError
 from diffdemo.figures import Chart, Line, line_chart
 from diffdemo.lab import lane
-from diffdemo.models import Model, gmacs
+from diffdemo.models import Model, gmacs, load_model
 from diffdemo.noise import noise
 
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -57,7 +59,8 @@ def measure(model: Model, rounds: int = 3) -> Scale:
     """
     if rounds < 1 or model.kind != "pixel":
         raise DiffdemoError("The scale is measured in at least 1 round, of a model that works on pictures themselves.")
-    sized = {side: resized(model, side) for side in SIDES}
+    with TemporaryDirectory() as folder:
+        sized = {side: resized(model, side, Path(folder) / f"side-{side}") for side in SIDES}
     chunks = {side: lane.chunk_size(other) for side, other in sized.items()}
     calls = _least({side: partial(_call, other, chunks[side]) for side, other in sized.items()}, rounds)
     return Scale(
@@ -70,9 +73,11 @@ def measure(model: Model, rounds: int = 3) -> Scale:
     )  # fmt: skip
 
 
-def resized(model: Model, side: int) -> Model:
-    """The same network on pictures of another side; a copy, because its multiply-adds are counted once for each network."""
-    return replace(model, shape=(model.shape[0], side, side), network=deepcopy(model.network))
+def resized(model: Model, side: int, folder: Path) -> Model:
+    """A network of the same plan and random weights for pictures of another side, written to a folder and loaded from there, as any is."""
+    network = UNet2DModel.from_config({**model.unet.config, "sample_size": side})
+    DDPMPipeline(unet=network, scheduler=DDPMScheduler(prediction_type=model.prediction_type, clip_sample=False)).save_pretrained(folder)
+    return load_model(str(folder), str(model.device))
 
 
 def _call(model: Model, rows: int) -> None:

@@ -1,9 +1,9 @@
 """What was measured, as Markdown."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import isnan
 
-from diffdemo.bench import SIDE, Comparison, Timing
+from diffdemo.bench import OURS, PLAIN, SIDE, Comparison, Timing
 from diffdemo.bench.memory import MB, Usage
 
 HEAD = (
@@ -30,8 +30,8 @@ def comparison_table(found: Sequence[Comparison], memory: Mapping[tuple[str, int
             )  # fmt: skip
             yield f"| {' | '.join(map(str, cells))} |"
     yield ""
-    yield f"Best other's time over ours: {', '.join(f'{c.against_best:.3f} with {c.seeds}' for c in found)} seeds;"
-    yield f"ours over ours: {', '.join(f'{c.twin.ratio:.3f}' for c in found)}."
+    yield f"Best other's time over ours with {', '.join(str(c.seeds) for c in found)} seeds: {_row(c.against_best(OURS.name) for c in found)};"
+    yield f"over ours with diffusers' forward: {_row(c.against_best(PLAIN.name) for c in found)}; ours over ours: {_row(c.twin.ratio for c in found)}."
     yield f"Matrix product of {SIDE} x {SIDE}: {', '.join(f'{c.rate / 1e9:.0f}' for c in found)} GFLOP/s."
     yield "Memory is the rise of a process's own high-water mark, runs with fewer seeds before; differences are on the [-1, 1] scale."
     yield from found[0].left_out
@@ -47,3 +47,7 @@ def timing_table(timings: Sequence[Timing], first: str) -> Iterator[str]:
 
 def _difference(timing: Timing) -> str:
     return NOTHING if isnan(timing.difference) else f"{timing.difference:.0e}"
+
+
+def _row(numbers: Iterable[float]) -> str:
+    return ", ".join(f"{number:.3f}" for number in numbers)
