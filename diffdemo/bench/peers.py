@@ -1,7 +1,8 @@
-"""Who takes part: ours, with its own forward pass and with diffusers', and five others, each with its own denoiser interface and its own deterministic sampler around our weights.
+"""Who takes part: ours, with its own forward pass and with diffusers', and five others.
 
-All get the same x_T and visit the same levels, trailing ones; each sampler is DDIM in its own parametrisation, so all pictures
-must agree. Everything that does not depend on x_T is made before the clock runs, and progress bars are off.
+Each of the others has its own denoiser interface and its own deterministic sampler, around our weights. All get the same x_T and visit
+the same levels, trailing ones; each sampler is DDIM in its own parametrisation, so all pictures must agree. Everything that does not
+depend on x_T is made before the clock runs, and progress bars are off.
 
 References:
     Song, Meng, Ermon, 2021, DDIM, eq. 13 (Euler in sigma = sqrt(1 / alpha_bar - 1)), arXiv 2010.02502.
