@@ -19,7 +19,7 @@ def test_every_size_is_timed_on_a_network_of_the_models_plan(short, tiny_eps):
     found = scale.measure(tiny_eps, rounds=1)
     assert (list(found.rows), list(found.seeds), list(found.steps), list(found.sides)) == ([1, 3], [1, 2], [1, 2], [8, 16])
     assert found.gmacs[8] == pytest.approx(gmacs(tiny_eps))
-    assert 4 * found.gmacs[8] > found.gmacs[16] > 3 * found.gmacs[8]  # convolutions go with the pixels, the embedding of n does not
+    assert 4 < found.gmacs[16] / found.gmacs[8] < 6  # convolutions go with the pixels, attention with their square
     assert all(seconds > 0 for part in (found.rows, found.seeds, found.steps, found.sides) for seconds in part.values())
 
 
