@@ -1,4 +1,4 @@
-"""Distances between pictures, a row at a time: tensors in, (B,) out."""
+"""Distances between pictures, a row at a time: tensors in, (B,) out; and between distributions of features."""
 
 import torch
 from torch import Tensor
@@ -51,3 +51,25 @@ def _squared_distance(a: Tensor, b: Tensor) -> Tensor:
 def unrelated_rmse(pictures: Tensor) -> float:
     """Mean RMSE over all pairs of different pictures: (B, C, H, W), B >= 2 → the scale on which a distance is large."""
     return float(torch.pdist(pictures.flatten(1)).mean() / pictures[0].numel() ** 0.5)
+
+
+def frechet(a: Tensor, b: Tensor) -> float:
+    """Squared Fréchet distance between the Gaussians that fit two sets of features: (N, D) and (M, D) → what FID is with another network.
+
+    References:
+        Heusel et al., 2017, GANs trained by a two time-scale update rule, eq. 6, arXiv 1706.08500.
+    """
+    fits = [(x.double().mean(0), x.double().T.cov().view(x.shape[1], x.shape[1])) for x in (a, b)]
+    return frechet_of_gaussians(*fits[0], *fits[1])
+
+
+def frechet_of_gaussians(mean_a: Tensor, cov_a: Tensor, mean_b: Tensor, cov_b: Tensor) -> float:
+    """|mean_a - mean_b|^2 + tr(A + B - 2 (A^1/2 B A^1/2)^1/2), A and B the covariances: means (D,), covariances (D, D), float64.
+
+    References:
+        Dowson & Landau, 1982, The Fréchet distance between multivariate normal distributions, eq. 4.
+    """
+    values, vectors = torch.linalg.eigh(cov_a)
+    root = vectors * values.clamp(min=0).sqrt() @ vectors.T
+    cross = torch.linalg.eigvalsh(root @ cov_b @ root).clamp(min=0).sqrt().sum()
+    return float((mean_a - mean_b).square().sum() + cov_a.trace() + cov_b.trace() - 2 * cross)

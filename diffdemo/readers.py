@@ -66,7 +66,7 @@ class Reader:
     name: str
     attributes: tuple[str, ...]
     values: tuple[range, ...]
-    network: nn.Module
+    network: nn.Sequential
 
     def read(self, pictures: Tensor) -> Tensor:
         """The most probable value of each attribute.
@@ -97,13 +97,29 @@ class Reader:
         """
         return self._modes(pictures)[0]
 
+    def features(self, pictures: Tensor) -> Tensor:
+        """What the layer before the logits makes of pictures, by which their distribution is compared with that of others.
+
+        Args:
+            pictures: (B, C, H, W) in [-1, 1], any B; values outside are cut off.
+
+        Returns:
+            (B, hidden) float32, none below 0.
+
+        Raises:
+            DiffdemoError: the pictures have another shape, or are whole numbers.
+        """
+        return self._through(self.network[:-1], pictures, PLANS[self.name].hidden)
+
     def _modes(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         """Largest probability of each attribute, (B, A), and its place among the values, (B, A)."""
-        modes = [part.softmax(1).max(1) for part in self._logits(pictures).split([len(v) for v in self.values], 1)]
+        counts = [len(values) for values in self.values]
+        modes = [part.softmax(1).max(1) for part in self._through(self.network, pictures, sum(counts)).split(counts, 1)]
         return torch.stack([mode.values for mode in modes], 1), torch.stack([mode.indices for mode in modes], 1)
 
     @torch.no_grad()
-    def _logits(self, pictures: Tensor) -> Tensor:
+    def _through(self, network: nn.Module, pictures: Tensor, width: int) -> Tensor:
+        """What a network makes of pictures, (B, width), chunk by chunk."""
         shape = PLANS[self.name].shape
         if pictures.ndim != 4 or tuple(pictures.shape[1:]) != shape:
             wanted, found = (" x ".join(map(str, part)) for part in (("B", *shape), pictures.shape))
@@ -111,8 +127,8 @@ class Reader:
         if not pictures.is_floating_point():
             raise DiffdemoError(f"The reader of {self.name} takes pictures in [-1, 1] as floating-point numbers, not {pictures.dtype}.")
         pictures = pictures.detach().to("cpu", torch.float32).clamp(-1, 1)
-        parts = [self.network(chunk) for chunk in pictures.split(_CHUNK)] if len(pictures) else []
-        return torch.cat([*parts, torch.empty(0, sum(map(len, self.values)))])
+        parts = [network(chunk) for chunk in pictures.split(_CHUNK)] if len(pictures) else []
+        return torch.cat([*parts, torch.empty(0, width)])
 
 
 def build(name: str) -> nn.Sequential:
@@ -130,7 +146,7 @@ def build(name: str) -> nn.Sequential:
     return nn.Sequential(*halved, nn.Flatten(), *dense, nn.Linear(plan.hidden, sum(map(len, values(name)))))
 
 
-def wrap(name: str, network: nn.Module) -> Reader:
+def wrap(name: str, network: nn.Sequential) -> Reader:
     """A Reader around a network of `build(name)`, which is put into evaluation mode."""
     attributes = tuple(faces.ATTRIBUTES) if name == "faces" else ("class",)
     return Reader(name, attributes, values(name), network.float().eval().requires_grad_(False))

@@ -1,20 +1,57 @@
+import math
+
 import pytest
+import torch
 
 from diffdemo import bench
+from diffdemo.bench import memory, peers, start, tables
+from diffdemo.bench.turns import take_turns, timings
 from diffdemo.errors import DiffdemoError
+from diffdemo.models import load_model
+from diffdemo.noise import noise
+
+INSTALLED = [contender for contender in peers.CONTENDERS if peers.installed(contender)]
 
 
-def test_all_contestants_do_the_same_work(tiny_eps):
-    timings = bench.compare(tiny_eps, seeds=3, steps=5, rounds=2)
-    assert len(timings) == 3
-    assert timings[0].ratio == 1
-    assert all(t.seconds > 0 and t.difference < 1e-3 for t in timings)
+@pytest.mark.parametrize("contender", peers.CONTENDERS[1:], ids=lambda contender: contender.name)
+def test_everybody_draws_the_same_pictures(contender, tiny):
+    """Whatever the network predicts; on a network of random weights nothing keeps two different maps together."""
+    pytest.importorskip(contender.package)
+    runs, left_out = peers.prepare(tiny, contender.name)
+    if left_out:
+        assert (contender.name, tiny.prediction_type) == ("k-diffusion", "sample")
+        return
+    x_T = noise([3, 7], tiny.shape)
+    ours = peers.OURS.prepare(tiny)(x_T, 5)
+    assert float((runs[contender.name](x_T, 5) - ours).abs().max()) < 1e-3 * float(ours.abs().max())
 
 
-def test_v_prediction_models_are_compared_too(folders):
-    from diffdemo.models import load_model
+@pytest.mark.parametrize("contender", INSTALLED, ids=lambda contender: contender.name)
+def test_nobody_touches_the_noise_or_keeps_anything(contender, tiny_eps):
+    """A second run of a prepared sampler gives the same bits, from the same x_T, also with other steps between."""
+    run, x_T = contender.prepare(tiny_eps), noise([0, 1], tiny_eps.shape)
+    first, before = run(x_T, 4), x_T.clone()
+    run(x_T, 2)
+    assert torch.equal(run(x_T, 4), first)
+    assert torch.equal(x_T, before)
 
-    assert all(t.difference < 1e-3 for t in bench.compare(load_model(str(folders["v_prediction"]), "cpu"), 2, 4, 1))
+
+def test_who_is_not_installed_is_left_out_with_a_line(tiny_eps, monkeypatch):
+    monkeypatch.setattr(peers, "CONTENDERS", (peers.OURS, peers.PLAIN, peers.Contender("somebody", None, "a_package_that_nobody_has")))
+    runs, left_out = peers.prepare(tiny_eps)
+    assert list(runs) == [peers.OURS.name, peers.PLAIN.name]
+    assert left_out == ["somebody is left out: it is not installed (pip install -r .ci/bench-requirements.txt)."]
+    found = bench.compare(tiny_eps, seeds=1, steps=2, rounds=1)
+    assert left_out[0] in list(tables.comparison_table([found], {}))
+
+
+def test_a_comparison_counts_the_work_of_all_seeds_and_steps(tiny_eps):
+    small, large = (bench.compare(tiny_eps, seeds, steps, rounds=2) for seeds, steps in ((1, 2), (3, 4)))
+    assert [t.name for t in large.timings] == [contender.name for contender in INSTALLED]
+    assert large.flops == pytest.approx(6 * small.flops)
+    assert large.timings[0].ratio == 1
+    assert all(t.difference < 1e-3 for t in large.timings)
+    assert large.share(large.timings[0]) == pytest.approx(large.flops / large.timings[0].seconds / large.rate)
 
 
 @pytest.mark.parametrize("bad", [{"steps": 7}, {"seeds": 0}, {"rounds": 0}])
@@ -23,10 +60,91 @@ def test_unfair_comparisons_are_refused(tiny_eps, bad):
         bench.compare(tiny_eps, **bad)
 
 
+def test_the_best_other_is_held_against_each_of_ours():
+    names = (peers.OURS.name, peers.PLAIN.name, "quick", "slow")
+    found = [bench.Timing(name, ratio, ratio, ratio, ratio, 0.0) for name, ratio in zip(names, (1.0, 1.25, 1.5, 4.0), strict=True)]
+    comparison = bench.Comparison("m", 1, 20, found, found[0], 1.0, 1.0, [])
+    assert comparison.against_best(peers.OURS.name) == 1.5
+    assert comparison.against_best(peers.PLAIN.name) == 1.2
+
+
 def test_a_curve_in_one_batch_is_the_curve_in_parts(tiny_eps):
-    timings = bench.compare_curve(tiny_eps, (0, 3, 500), seeds=2, steps=4, rounds=1)
-    assert timings[0].ratio == 1
-    assert len(timings) == 3
-    assert all(t.difference < 1e-3 for t in timings)
+    found = bench.compare_curve(tiny_eps, (0, 3, 500), seeds=2, steps=4, rounds=1)
+    assert found[0].ratio == 1
+    assert len(found) == 3
+    assert all(t.difference < 1e-3 for t in found)
     with pytest.raises(DiffdemoError):
         bench.compare_curve(tiny_eps, ())
+
+
+def test_ratios_are_taken_within_a_round():
+    """A machine that becomes three times slower half-way changes no ratio."""
+    times = {"a": [1.0, 1.0, 3.0, 3.0, 3.0], "b": [2.0, 2.0, 6.0, 6.0, 6.0]}
+    a, b = timings(times)
+    assert (a.seconds, b.seconds) == (3, 6)
+    assert (b.ratio, b.low, b.high) == (2, 2, 2)
+    assert math.isnan(b.difference)
+
+
+def test_turns_end_when_the_first_has_had_its_time():
+    calls = []
+    runs = {name: lambda name=name, took=took: calls.append(name) or took for name, took in (("a", 1.0), ("b", 5.0))}
+    assert take_turns(runs, 2, seconds=4) == {"a": [1.0] * 4, "b": [5.0] * 4}
+    assert {tuple(calls[i : i + 2]) for i in range(0, 8, 2)} == {("a", "b"), ("b", "a")}
+    assert len(take_turns(runs, 6, seconds=4)["a"]) == 6
+
+
+def test_the_memory_of_a_run_is_what_it_takes(monkeypatch):
+    """64 MB that are written and let go count; what was there before does not."""
+    memory.forget_peak()
+    before, peak = memory.resident()
+    block = torch.ones(2**24)
+    del block
+    rise = memory.resident()[1] - before
+    assert 60 * memory.MB < rise < 90 * memory.MB
+    assert peak - before < 8 * memory.MB
+
+
+def test_memory_is_measured_in_a_process_of_its_own(folders):
+    one, many = memory.measure(str(folders["epsilon"]), [64, 1], 2, "diffdemo")
+    assert one.before == many.before
+    assert 0 < one.rise < many.rise
+
+
+def test_the_start_is_timed_until_the_answer(monkeypatch, tmp_path):
+    """On a page that only the standard library serves; one that ends at once is an error."""
+    page = "import sys, http.server as h; h.HTTPServer(('127.0.0.1', int(sys.argv[-1])), h.SimpleHTTPRequestHandler).serve_forever()"
+    (tmp_path / "app.py").write_text(page)
+    monkeypatch.setattr(start, "APP", tmp_path / "app.py")
+    monkeypatch.setattr(start, "IMPORTS", "print('ready', flush=True)")
+    assert [t.seconds > 0 for t in start.measure(1)] == [True, True]
+    (tmp_path / "app.py").write_text("raise SystemExit")
+    with pytest.raises(DiffdemoError, match="did not come up"):
+        start.seconds_to_answer()
+
+
+def test_the_command_prints_and_writes_the_table(folders, tmp_path, capsys):
+    from diffdemo.__main__ import main
+
+    out, model = tmp_path / "bench.md", load_model(str(folders["v_prediction"]), "cpu")
+    command = [
+        "bench",
+        "--models",
+        str(folders["v_prediction"]),
+        "--seeds",
+        "1",
+        "2",
+        "--steps",
+        "2",
+        "--rounds",
+        "1",
+        "--no-memory",
+        "--out",
+        str(out),
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bench, "SECONDS", 0.0)
+        assert main(command) == 0
+    assert capsys.readouterr().out == out.read_text()
+    rows = [line for line in out.read_text().splitlines() if line.startswith(("| 1 |", "| 2 |"))]
+    assert len(rows) == 2 * (len(peers.prepare(model)[0]) + 1)

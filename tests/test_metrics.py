@@ -35,3 +35,30 @@ def test_came_back_means_the_original_is_nearest():
 def test_unrelated_rmse_is_the_mean_over_pairs():
     x = torch.stack([torch.zeros(1, 2, 2), torch.ones(1, 2, 2), torch.full((1, 2, 2), 3.0)])
     assert metrics.unrelated_rmse(x) == pytest.approx((1 + 3 + 2) / 3)
+
+
+def test_the_frechet_distance_of_axis_parallel_gaussians_is_known():
+    """|difference of means|^2 + sum (s - t)^2 over the axes, and no rotation of both changes it."""
+    mean_a, mean_b = torch.tensor([[1.0, 2.0, 0.0], [0.0, 2.0, 4.0]], dtype=torch.float64)
+    s, t = torch.tensor([[1.0, 3.0, 0.0], [2.0, 0.5, 7.0]], dtype=torch.float64)
+    known = 1 + 0 + 16 + 1 + 6.25 + 49
+    assert metrics.frechet_of_gaussians(mean_a, s.square().diag(), mean_b, t.square().diag()) == pytest.approx(known)
+    turn = torch.linalg.qr(torch.randn(3, 3, dtype=torch.float64)).Q
+    turned = [(turn @ mean, turn @ spread.square().diag() @ turn.T) for mean, spread in ((mean_a, s), (mean_b, t))]
+    assert metrics.frechet_of_gaussians(*turned[0], *turned[1]) == pytest.approx(known)
+
+
+def test_the_frechet_distance_agrees_with_the_eigenvalues_of_the_product():
+    """tr (A B)^1/2 is also the sum of the roots of the eigenvalues of A B, which is not symmetric."""
+    a, b = torch.randn(400, 6).double() @ torch.randn(6, 6).double(), 0.3 + torch.randn(300, 6).double() @ torch.randn(6, 6).double()
+    A, B = a.T.cov(), b.T.cov()
+    cross = torch.linalg.eigvals(A @ B).real.sqrt().sum()
+    other = float((a.mean(0) - b.mean(0)).square().sum() + A.trace() + B.trace() - 2 * cross)
+    assert metrics.frechet(a.float(), b.float()) == pytest.approx(other, rel=1e-4)
+    assert metrics.frechet(a, b) == pytest.approx(metrics.frechet(b, a))
+    assert abs(metrics.frechet(a, a.flip(0))) < 1e-9 * float(A.trace())
+
+
+def test_the_frechet_distance_works_with_fewer_rows_than_features():
+    a = torch.randn(5, 20)
+    assert metrics.frechet(a, a + 2.0) == pytest.approx(80, rel=1e-5)

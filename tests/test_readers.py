@@ -256,3 +256,13 @@ def test_training_refuses_a_folder_for_a_file_and_missing_data_before_the_first_
         reader_training.train_reader("faces", 1, tmp_path)
     with pytest.raises(DiffdemoError, match="MNIST is not in"):
         reader_training.train_reader("digits", 1, tmp_path / "r.safetensors", tmp_path)
+
+
+def test_features_are_what_the_last_layer_reads_from(reader, pictures):
+    x = pictures[reader.name]
+    features = reader.features(x)
+    assert features.shape == (300, readers.PLANS[reader.name].hidden)
+    assert torch.allclose(reader.network[-1](features), reader.network(x), atol=1e-4)
+    assert torch.equal(reader.features(3 * x[:4]), reader.features((3 * x[:4]).clamp(-1, 1)))
+    with pytest.raises(DiffdemoError):
+        reader.features(x[0])

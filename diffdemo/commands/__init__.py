@@ -1,11 +1,12 @@
 """The commands of `python -m diffdemo`, a module for each family; its `add` puts them into the parser."""
 
-from diffdemo.commands import experiments, fit, listing, measure, study
+from diffdemo.commands import experiments, fit, listing, measure, study, timing
 
 FAMILIES = (
     experiments.add,
     fit.add,
     measure.add,
+    timing.add,
     study.add,
     listing.add,
 )

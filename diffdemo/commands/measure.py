@@ -1,4 +1,4 @@
-"""Commands that measure: `evaluate`, `curves`, `exactness` and `bench`."""
+"""Commands that measure: `evaluate`, `curves`, `exactness` and `tradeoff`."""
 
 import argparse
 from pathlib import Path
@@ -8,16 +8,15 @@ from tqdm import tqdm
 
 from diffdemo.errors import DiffdemoError
 from diffdemo.fields import FIELDS
+from diffdemo.terms import SOLVERS, SPACINGS
 
 PICTURES = {"faces": "face:900000-900015", "digits": "digit:0-15"}
 DDIM_STEPS, FIXED_POINT_STEPS = "10,20,50,100,200,500,1000", "10,20,50"  # whose round trips are measured
-CURVE_SEEDS = 4  # of the curve that is timed
-CURVE_ROUNDS = 3
 
 
 def add(commands: Any) -> None:
     """Add the commands of this family to the parser."""
-    for add_one in (_add_evaluate, _add_curves, _add_exactness, _add_bench):
+    for add_one in (_add_evaluate, _add_curves, _add_exactness, _add_tradeoff):
         add_one(commands)
 
 
@@ -50,14 +49,17 @@ def _add_exactness(commands: Any) -> None:
     exactness.set_defaults(run=_exactness)
 
 
-def _add_bench(commands: Any) -> None:
-    bench = commands.add_parser("bench", help="time our sampler against diffusers, same weights and noise")
-    bench.add_argument("--model", default="faces", help="a bundled model or a diffusers folder (default faces)")
-    bench.add_argument("--seeds", type=int, default=16, help="pictures denoised (default 16)")
-    bench.add_argument("--steps", type=int, default=20, help="network calls for each (default 20)")
-    bench.add_argument("--levels", default="0:1000:50", help="levels of the curve that is timed, or nothing for none (default 0:1000:50)")
-    bench.add_argument("--rounds", type=int, default=5, help="times each contestant runs (default 5)")
-    bench.set_defaults(run=_bench)
+def _add_tradeoff(commands: Any) -> None:
+    tradeoff = commands.add_parser("tradeoff", help="how good pictures are by solver, spacing and number of network calls, as a table")
+    tradeoff.add_argument("model", help="which model: faces or digits")
+    tradeoff.add_argument("--n", nargs="+", type=int, default=[1000, 500], help="from which levels; 1000 is pure noise (default 1000 500)")
+    tradeoff.add_argument("--solvers", nargs="+", choices=SOLVERS, default=SOLVERS, help="which solvers (default all)")
+    tradeoff.add_argument("--spacings", nargs="+", choices=SPACINGS, default=SPACINGS, help="which spacings (default all)")
+    tradeoff.add_argument("--calls", nargs="+", type=int, default=[6, 8, 10, 12, 20, 50], help="network calls (default 6 8 10 12 20 50)")
+    tradeoff.add_argument("--samples", type=int, default=1024, help="pictures a setting; below 1000 only distances to answers (default 1024)")
+    tradeoff.add_argument("--store", type=Path, default=Path("tradeoff"), help="folder that keeps what was measured, never measured again")
+    tradeoff.add_argument("--sheet", type=Path, help="also write pictures to this PNG: 8 rows for each solver and spacing, a column a number")
+    tradeoff.set_defaults(run=_tradeoff)
 
 
 def _evaluate(args: argparse.Namespace) -> None:
@@ -127,21 +129,20 @@ def _exactness(args: argparse.Namespace) -> None:
     print("\n".join(exactness.report(found)))
 
 
-def _bench(args: argparse.Namespace) -> None:
-    from diffdemo import bench, models
+def _tradeoff(args: argparse.Namespace) -> None:
+    import numpy as np
+    from PIL import Image
 
-    model = models.load_model(args.model)
-    title = f"{args.seeds} seeds x {args.steps} steps from n = T"
-    _print_timings(title, args.rounds, bench.compare(model, args.seeds, args.steps, args.rounds))
-    if args.levels:
-        levels = FIELDS["levels"].accept(args.levels)
-        title = f"A curve of {len(levels)} levels x {CURVE_SEEDS} seeds, at most {args.steps} steps each"
-        _print_timings(title, CURVE_ROUNDS, bench.compare_curve(model, levels, CURVE_SEEDS, args.steps, CURVE_ROUNDS))
+    from diffdemo import models
+    from diffdemo.tradeoff import Setting, Trial, sheet, table
 
-
-def _print_timings(title: str, rounds: int, timings: list) -> None:
-    print(f"{title}, median of {rounds} rounds in turn\n")
-    print("| | seconds | time over ours | largest difference |\n|---|---|---|---|")
-    for t in timings:
-        print(f"| {t.name} | {t.seconds:.2f} | {t.ratio:.2f} | {t.difference:.1e} |")
-    print()
+    trial = Trial(models.load_model(args.model), args.store)
+    grids = [[Setting(n, solver, spacing, calls) for calls in args.calls] for n in args.n for solver in args.solvers for spacing in args.spacings]
+    for setting in tqdm([setting for grid in grids for setting in grid], desc="settings", unit="setting"):
+        trial.judge(setting, args.samples)
+    for n in args.n:
+        print(f"{args.model} from n = {n}; as many real pictures have a Fréchet distance of {trial.floor(args.samples):.2f}\n")
+        print("\n".join(table(trial.outcomes(), n)) + "\n")
+    if args.sheet:
+        blocks = [np.pad(sheet(trial, grid), ((0, 12), (0, 0), (0, 0)), constant_values=255) for grid in grids]
+        Image.fromarray(np.concatenate(blocks).squeeze()).save(args.sheet, optimize=True)
