@@ -1,7 +1,37 @@
 """Distances between pictures, a row at a time: tensors in, (B,) out; and between distributions of features."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
+from torch.utils.weak import WeakIdKeyDictionary
+
+
+@dataclass(frozen=True, eq=False)
+class Terms:
+    """What every comparison with the same pictures needs of them.
+
+    Attributes:
+        rows: (N, C H W) float64, the pictures.
+        power: (N,) float64, the sum of their squares.
+        version: of the tensor, which changes when it is written to.
+    """
+
+    rows: Tensor
+    power: Tensor
+    version: int
+
+
+_terms = WeakIdKeyDictionary()  # pictures → their terms, as long as somebody holds the pictures
+
+
+def terms(pictures: Tensor) -> Terms:
+    """The terms of pictures (N, C, H, W) on any device, on the CPU; computed once for one tensor."""
+    found, version = _terms.get(pictures), 0 if pictures.is_inference() else pictures._version
+    if found is None or found.version != version:
+        rows = pictures.detach().cpu().flatten(1).double()
+        found = _terms[pictures] = Terms(rows, rows.square().sum(1), version)
+    return found
 
 
 def rmse(a: Tensor, b: Tensor) -> Tensor:
@@ -44,8 +74,8 @@ def came_back(original: Tensor, reconstructions: Tensor, line_up: Tensor) -> Ten
 
 def _squared_distance(a: Tensor, b: Tensor) -> Tensor:
     """(A, B) float64 |a|^2 - 2 a.b + |b|^2, summed over pixels."""
-    a, b = a.flatten(1).double(), b.flatten(1).double()
-    return (a.square().sum(1)[:, None] - 2 * a @ b.T + b.square().sum(1)).clamp(min=0)
+    a, known = a.flatten(1).double(), terms(b)
+    return (a.square().sum(1)[:, None] - 2 * a @ known.rows.T + known.power).clamp(min=0)
 
 
 def unrelated_rmse(pictures: Tensor) -> float:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from diffdemo.errors import DiffdemoError, ExperimentError
+from diffdemo.metrics import Terms, terms
 from diffdemo.schedule import Levels, Schedule
 
 _CHUNK = 64  # rows of x_n at a time
@@ -45,17 +46,16 @@ def log_posterior(schedule: Schedule, x_n: Tensor, n: Levels, candidates: Tensor
     if x_n.shape[1:] != candidates.shape[1:] or not len(candidates):
         raise DiffdemoError(f"The line-up {tuple(candidates.shape)} does not fit pictures of shape {tuple(x_n.shape)}.")
     levels = schedule.levels(n, len(x_n))
-    line_up = candidates.detach().cpu().flatten(1).double()
-    power = line_up.square().sum(1)
-    rows = [_log_rows(schedule, x, k, line_up, power) for x, k in zip(x_n.split(_CHUNK), levels.split(_CHUNK), strict=True)]
+    line_up = terms(candidates)
+    rows = [_log_rows(schedule, x, k, line_up) for x, k in zip(x_n.split(_CHUNK), levels.split(_CHUNK), strict=True)]
     return torch.cat(rows) if rows else torch.empty(0, len(candidates), dtype=torch.float64)
 
 
-def _log_rows(schedule: Schedule, x_n: Tensor, n: Tensor, line_up: Tensor, power: Tensor) -> Tensor:
+def _log_rows(schedule: Schedule, x_n: Tensor, n: Tensor, line_up: Terms) -> Tensor:
     x, alpha_bar = x_n.detach().cpu().flatten(1).double(), schedule.alpha_bar[n, None]
-    logits = (alpha_bar.sqrt() * (x @ line_up.T) - alpha_bar * power / 2) / (1 - alpha_bar)
+    logits = (alpha_bar.sqrt() * (x @ line_up.rows.T) - alpha_bar * line_up.power / 2) / (1 - alpha_bar)
     for row in (n == 0).nonzero().flatten().tolist():
-        equal = (line_up == x[row]).all(1)
+        equal = (line_up.rows == x[row]).all(1)
         if not equal.any():
             raise ExperimentError("Without noise only a candidate equal to the picture is possible, and the line-up has none.")
         logits[row] = torch.where(equal, 0.0, -torch.inf)

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from diffdemo import lab
 from diffdemo.errors import BudgetError, DiffdemoError
-from diffdemo.experiment import Belief, Experiment
-from diffdemo.lab import BeliefResult, Progress
+from diffdemo.experiment import Belief, Experiment, RoundTrip
+from diffdemo.lab import PREVIEW_CALLS, PREVIEW_SEEDS, BeliefResult, Progress
 from diffdemo.models import BUNDLED, Model, duration, estimate_seconds
 
 try:  # on a ZeroGPU Space; elsewhere the package is not there, or hands the function back as it is
@@ -30,6 +30,7 @@ except ImportError:
 
 log = logging.getLogger("diffdemo")
 MAX_BYTES = 200_000_000  # of all results kept
+PREVIEW_SECONDS = 1.0  # more than this, as estimated, and a preview is none
 SLACK = 3  # times the limit that a run may really take: estimates are rough, and others may be waiting for the same cores
 _at_hand: "WeakValueDictionary[str, Model]" = WeakValueDictionary()  # what a borrowed process finds by name; networks are not sent to it
 
@@ -164,6 +165,19 @@ def stream(experiment: Experiment, model: Model | None = None, given: Image.Imag
         if not isinstance(item, Progress):
             kept.put(key, item)
         yield item
+
+
+def preview(experiment: RoundTrip, model: Model, given: Image.Image | None = None, kept: Results = results) -> Progress | None:
+    """`lab.preview` where it is worth its time: the result is not kept, far from done by then, and the model quick; not on a lent GPU.
+
+    Raises:
+        DiffdemoError: as in `lab.stream`.
+    """
+    model, calls = lab.resolve(experiment, model), min(experiment.n, experiment.steps)
+    quick = model.device.type == "cpu" and _priced(model, PREVIEW_CALLS * min(PREVIEW_SEEDS, len(experiment.seeds))).seconds < PREVIEW_SECONDS
+    if not quick or calls < 3 * PREVIEW_CALLS or kept.get(_key(experiment, model)) is not None or price(experiment, model).seconds > limits.seconds:
+        return None
+    return lab.preview(experiment, model, given)
 
 
 def _in_time(items: Iterator[Any]) -> Iterator[Any]:

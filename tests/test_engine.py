@@ -94,7 +94,7 @@ def test_the_networks_of_these_tests_are_computed_in_every_way():
 
 def test_the_bundled_models_run_on_it(faces_model):
     x, n = torch.randn(4, *faces_model.shape, generator=torch.Generator().manual_seed(0)), torch.tensor([1, 250, 250, 1000])
-    assert faces_model.engine == "float32, diffdemo's own forward"
+    assert faces_model.engine == "float32 by diffdemo's own forward pass"
     assert near(faces_model.predict_noise(x, n), replace(faces_model, network=faces_model.unet).predict_noise(x, n))
     assert load_model("digits", "cpu").engine == faces_model.engine
 
@@ -190,7 +190,7 @@ def test_other_numbers_are_left_to_diffusers(dtype, tmp_path):
     folder = save_pipeline(tmp_path / "model")
     model, x = load_model(str(folder), "cpu", dtype), torch.randn(2, 3, 8, 8)
     assert not isinstance(model.network, Engine)
-    assert model.engine == f"{dtype}, diffusers' forward"
+    assert model.engine == f"{dtype} by diffusers"
     with torch.no_grad():
         wanted = model.network(x.to(model.dtype), torch.tensor([4, 4])).sample
     assert torch.equal(model.predict_noise(x, 5), wanted.float())
@@ -201,7 +201,7 @@ def test_a_folder_with_another_activation_loads_and_says_what_computes(tmp_path)
     config = folder / "unet" / "config.json"
     config.write_text(json.dumps({**json.loads(config.read_text()), "act_fn": "gelu"}))
     model, x = load_model(str(folder), "cpu"), torch.randn(2, 3, 8, 8)
-    assert model.engine == "float32, diffusers' forward"
+    assert model.engine == "float32 by diffusers"
     with torch.no_grad():
         assert torch.equal(model.predict_noise(x, 5), model.network(x, torch.tensor([4, 4])).sample)
 
@@ -214,7 +214,7 @@ def test_a_network_that_takes_anothers_place_is_called_itself(tiny_eps):
         return (torch.zeros_like(x),)
 
     model = replace(tiny_eps, network=other)
-    assert model.engine == "float32, diffusers' forward"
+    assert model.engine == "float32 by diffusers"
     assert not model.predict_noise(torch.ones(2, *model.shape), 5).any()
     assert asked == [2]
 

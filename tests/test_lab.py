@@ -3,13 +3,14 @@ import threading
 import pytest
 import torch
 
-from diffdemo import lab
+from diffdemo import lab, metrics
 from diffdemo.errors import DiffdemoError, ExperimentError, ModelError, PictureError
 from diffdemo.experiment import Belief, Curve, RoundTrip, picture_from_png
 from diffdemo.images import png_bytes, to_uint8
 from diffdemo.lab import Progress, RoundTripResult, crossing, lane
 from diffdemo.models import load_model
 from diffdemo.noise import noise
+from diffdemo.sampling import denoise
 
 SMALL = {"seeds": (0, 1, 2), "steps": 4}
 
@@ -34,6 +35,19 @@ def test_progress_counts_every_network_call_and_shows_the_latest_estimate():
     assert all(isinstance(p, Progress) for p in progress)
     assert torch.equal(progress[-1].x0_hat, result.path.x0_hat[-1])
     assert not torch.equal(progress[0].x0_hat, progress[-1].x0_hat)
+
+
+def test_a_preview_starts_from_the_same_noises_and_is_nearer_than_a_single_estimate(faces_model):
+    trip = RoundTrip(n=700, seeds=range(lab.PREVIEW_SEEDS + 2), steps=20)
+    early, (first, *_, result) = lab.preview(trip), lab.stream(trip)
+    assert torch.equal(early.x_n, result.x_n)
+    assert (early.done, early.total) == (0, 20)
+    seen = slice(lab.PREVIEW_SEEDS)
+    near, far = (float(metrics.rmse(some.x0_hat[seen], result.reconstructions[seen]).mean()) for some in (early, first))
+    assert near < 0.7 * far
+    assert torch.equal(early.x0_hat[lab.PREVIEW_SEEDS :], early.x_n[lab.PREVIEW_SEEDS :])
+    exact = denoise(faces_model, early.x_n[:1], 700, lab.PREVIEW_CALLS, solver="dpm++2m")
+    assert torch.allclose(early.x0_hat[:1], exact, atol=1e-5)
 
 
 def test_no_noise_gives_the_picture_back_bit_for_bit():

@@ -32,6 +32,22 @@ def test_came_back_means_the_original_is_nearest():
     assert metrics.came_back(outside, closer_to_another, line_up).tolist() == [False]
 
 
+def test_what_is_kept_of_a_line_up_goes_with_it_and_follows_its_changes():
+    line_up, before = torch.randn(50, 3, 4, 4), len(metrics._terms)
+    x = line_up[:4].clone()
+    known = metrics.terms(line_up)
+    assert metrics.nearest(x, line_up)[1].tolist() == [0, 1, 2, 3]
+    assert metrics.terms(line_up) is known
+    line_up[:4] = line_up[4:8].clone()
+    line_up[10:14] = x
+    assert metrics.nearest(x, line_up)[1].tolist() == [10, 11, 12, 13]
+    assert len(metrics._terms) == before + 1
+    del line_up
+    assert len(metrics._terms) == before
+    with torch.inference_mode():
+        assert metrics.nearest(x, x + 0)[1].tolist() == [0, 1, 2, 3]
+
+
 def test_unrelated_rmse_is_the_mean_over_pairs():
     x = torch.stack([torch.zeros(1, 2, 2), torch.ones(1, 2, 2), torch.full((1, 2, 2), 3.0)])
     assert metrics.unrelated_rmse(x) == pytest.approx((1 + 3 + 2) / 3)

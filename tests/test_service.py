@@ -226,6 +226,21 @@ assert spaces.calls == ["_work", "_beliefs"], spaces.calls
 """
 
 
+def test_a_preview_is_made_where_it_is_worth_its_time(faces_model, monkeypatch):
+    trip, kept = RoundTrip(seeds=(0, 1), steps=12), service.Results()
+    assert service.preview(trip, faces_model, kept=kept).total == 12
+    assert service.preview(replace(trip, steps=11), faces_model, kept=kept) is None
+    assert service.preview(replace(trip, n=11), faces_model, kept=kept) is None
+    monkeypatch.setattr(service, "PREVIEW_SECONDS", 0)
+    assert service.preview(trip, faces_model, kept=kept) is None
+    monkeypatch.undo()
+    list(service.stream(trip, faces_model, kept=kept))
+    assert service.preview(trip, faces_model, kept=kept) is None
+    assert service.preview(replace(trip, n=300), faces_model, kept=kept) is not None
+    monkeypatch.setattr(service.limits, "seconds", 1e-6)
+    assert service.preview(replace(trip, n=300), faces_model, kept=kept) is None
+
+
 def test_a_run_above_the_limit_is_refused_before_it_starts_with_its_number(monkeypatch, faces_model, caplog):
     monkeypatch.setattr(service.limits, "seconds", 2.0)
     monkeypatch.setattr(service, "estimate_seconds", lambda model, rows, calls: rows / 100)

@@ -14,11 +14,14 @@ from diffdemo.lab.cost import network_calls
 from diffdemo.lab.curve import CurveResult, crossing, curve
 from diffdemo.lab.embedding import Code, EmbeddingResult, embedding
 from diffdemo.lab.progress import Progress
-from diffdemo.lab.round_trip import Path, RoundTripResult, round_trip
+from diffdemo.lab.round_trip import PREVIEW_CALLS, PREVIEW_SEEDS, Path, RoundTripResult, round_trip
+from diffdemo.lab.round_trip import preview as _preview
 from diffdemo.lab.subject import check_levels, original, picture, picture_text, resolve
 from diffdemo.models import Model
 
 __all__ = [
+    "PREVIEW_CALLS",
+    "PREVIEW_SEEDS",
     "BeliefResult",
     "BranchResult",
     "Candidate",
@@ -36,6 +39,7 @@ __all__ = [
     "original",
     "picture",
     "picture_text",
+    "preview",
     "resolve",
     "run",
     "stream",
@@ -77,3 +81,13 @@ def stream(experiment: Experiment, model: Model | None = None, given: Image.Imag
     model = suited(experiment, model)
     x0 = picture(experiment.picture, model, given)  # type: ignore[attr-defined]
     return _RUNS[type(experiment)](replace(experiment, revision=model.revision), model, x0)  # type: ignore[operator, type-var]
+
+
+def preview(experiment: RoundTrip, model: Model | None = None, given: Image.Image | None = None) -> Progress:
+    """Roughly where a round trip will end, long before it does; arguments and errors as in `stream`.
+
+    Returns:
+        A Progress whose x0_hat are pictures of PREVIEW_CALLS network calls for the first PREVIEW_SEEDS seeds, and x_n for others.
+    """
+    model = suited(experiment, model)
+    return _preview(experiment, model, picture(experiment.picture, model, given))

@@ -16,6 +16,7 @@ from diffdemo.lab.subject import Judge
 from diffdemo.models import Model
 from diffdemo.noise import noise
 
+PREVIEW_CALLS, PREVIEW_SEEDS = 4, 16  # of a preview
 FRAMES = 8  # states kept along each path, evenly spaced over the calls, the last one included
 
 
@@ -62,8 +63,7 @@ class RoundTripResult:
 def round_trip(e: RoundTrip, model: Model, x0: Tensor) -> Iterator[Progress | RoundTripResult]:
     """Run it; yields Progress after every network call and last the result."""
     began = time.monotonic()
-    eps = noise(e.seeds, model.shape)
-    x_n = eps if e.start == "noise" else model.schedule.add_noise(x0, eps, e.n)
+    x_n = _start(e, model, x0)
     x0_hat, x = x_n.clone(), x_n.clone()
     calls = min(e.n, e.steps)
     frames = sorted({round(k) for k in np.linspace(0, calls - 1, min(calls, FRAMES))})
@@ -81,3 +81,17 @@ def round_trip(e: RoundTrip, model: Model, x0: Tensor) -> Iterator[Progress | Ro
     x0, x, path = lane.pixels(model, x0), lane.pixels(model, x), replace(path, x0_hat=lane.pixels(model, path.x0_hat))
     seconds = time.monotonic() - began
     yield RoundTripResult(e, x0, x_n, x, rmse, judge.unrelated, back, kept, judge.attributes, path, seconds)
+
+
+def preview(e: RoundTrip, model: Model, x0: Tensor) -> Progress:
+    """Roughly where a round trip will end, for its first PREVIEW_SEEDS seeds: the same x_n, denoised in PREVIEW_CALLS network calls."""
+    began, x_n = time.monotonic(), _start(e, model, x0)
+    some = slice(PREVIEW_SEEDS)
+    early = lane.draw(model, x_n[some], e.n, e.seeds[some], PREVIEW_CALLS, solver="dpm++2m")
+    return Progress(0, min(e.n, e.steps), time.monotonic() - began, x0, x_n, torch.cat([early, x_n[PREVIEW_SEEDS:]]))
+
+
+def _start(e: RoundTrip, model: Model, x0: Tensor) -> Tensor:
+    """(B, C, H, W): the x_n of every seed."""
+    eps = noise(e.seeds, model.shape)
+    return eps if e.start == "noise" else model.schedule.add_noise(x0, eps, e.n)

@@ -74,8 +74,8 @@ class Model:
     @property
     def engine(self) -> str:
         """What computes the network, and in which numbers: a link is replayed exactly by the same on the same kind of machine."""
-        whose = "diffdemo's own" if isinstance(self._called, Engine) else "diffusers'"
-        return f"{str(self.dtype).removeprefix('torch.')}, {whose} forward"
+        whose = "diffdemo's own forward pass" if isinstance(self._called, Engine) else "diffusers"
+        return f"{str(self.dtype).removeprefix('torch.')} by {whose}"
 
     @property
     def _called(self) -> Any:

@@ -30,7 +30,7 @@ def percent(p: float) -> str:
 def note(result: BeliefResult) -> str:
     """The settings in small print."""
     e = result.experiment
-    return f"Model {e.model} {e.revision}, n = {e.n}, seed {e.seed}, {result.count:,} candidates, float32, {result.seconds:.1f} s."
+    return f"Model {e.model} {e.revision}, n = {e.n}, seed {e.seed}, {result.count:,} candidates, {result.seconds:.1f} s."
 
 
 def as_json(result: BeliefResult) -> dict[str, Any]:

@@ -41,9 +41,7 @@ def note(result: BranchResult) -> str:
     e = result.experiment
     jump = f", climbing back {e.jump} steps each time" if e.jump else ""
     rows = f"{len(result.path.levels)} points x {len(result.seeds)} futures"
-    return (
-        f"Model {e.model} {e.revision}, {rows} in one batch, {e.steps} steps, eta 1{jump}, path from seed {e.seed}, float32, {result.seconds:.1f} s."
-    )
+    return f"Model {e.model} {e.revision}, {rows} in one batch, {e.steps} steps, eta 1{jump}, path from seed {e.seed}, {result.seconds:.1f} s."
 
 
 def as_json(result: BranchResult) -> dict[str, Any]:

@@ -33,9 +33,7 @@ def note(result: CollisionResult) -> str:
     """The settings in small print."""
     e = result.experiment
     how = f"eta {e.eta:g}, seeds {result.seeds[0]} to {result.seeds[-1]}" if e.eta else "deterministic"
-    return (
-        f"Model {e.model} {e.revision}, noise on A from seed {e.seed}, back with {min(e.n, e.steps)} steps, {how}, float32, {result.seconds:.1f} s."
-    )
+    return f"Model {e.model} {e.revision}, noise on A from seed {e.seed}, back with {min(e.n, e.steps)} steps, {how}, {result.seconds:.1f} s."
 
 
 def as_json(result: CollisionResult) -> dict[str, Any]:

@@ -33,7 +33,7 @@ def note(result: CurveResult) -> str:
     e = result.experiment
     how = "deterministic" if e.eta == 0 else f"eta {e.eta:g}"
     rows = f"{len(e.levels)} levels x {len(e.seeds)} seeds in one batch, at most {e.steps} network calls each"
-    return f"Model {e.model} {e.revision}, {rows}, {e.solver}, {how}, float32, {result.seconds:.1f} s."
+    return f"Model {e.model} {e.revision}, {rows}, {e.solver}, {how}, {result.seconds:.1f} s."
 
 
 def means(table: Tensor) -> list[float]:

@@ -48,7 +48,7 @@ def note(result: EmbeddingResult) -> str:
     """The settings in small print."""
     e = result.experiment
     warm = f", warm start {e.warm:g}" if e.warm else ""
-    return f"Model {e.model} {e.revision}, n = {e.n}, {min(e.n, e.steps)} steps{warm}, {len(e.seeds)} seeds, float32, {result.seconds:.1f} s."
+    return f"Model {e.model} {e.revision}, n = {e.n}, {min(e.n, e.steps)} steps{warm}, {len(e.seeds)} seeds, {result.seconds:.1f} s."
 
 
 def as_json(result: EmbeddingResult) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def note(result: RoundTripResult) -> str:
     e = result.experiment
     how = "deterministic" if e.eta == 0 else f"eta {e.eta:g}"
     calls = min(e.n, e.steps)
-    setting = f"Model {e.model} {e.revision}, {calls} network calls, {e.solver}, {how}, float32, {result.seconds:.1f} s."
+    setting = f"Model {e.model} {e.revision}, {calls} network calls, {e.solver}, {how}, {result.seconds:.1f} s."
     return f"{setting} Mean RMSE {float(result.rmse.mean()):.3f}, unrelated pictures {result.unrelated:.3f}."
 
 

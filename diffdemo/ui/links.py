@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import gradio as gr
+import torch
 
 from diffdemo.errors import DiffdemoError, ExperimentError
 from diffdemo.experiment import Experiment, experiment_from_query
@@ -58,6 +59,8 @@ def remark(e: Any, model: Model, here: bool) -> str:
     said = []
     if e.revision and e.revision != model.revision:
         said.append(f"This link was made with the weights {e.revision} of {e.model}; here they are {model.revision}, so pictures may differ.")
+    if model.dtype != torch.float32:
+        said.append(f"This copy computes in {model.engine}; a link promises the same pixels in float32 only.")
     if not here:
         said.append("This link names a picture that is too large to travel in it; upload that picture at the left and it runs.")
     return " ".join(said)

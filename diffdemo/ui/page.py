@@ -32,7 +32,7 @@ from diffdemo.ui.paths_split import PathsSplit
 from diffdemo.ui.rail import QUIET, Rail, default_trip
 from diffdemo.ui.second import Second
 from diffdemo.ui.shelf import Models
-from diffdemo.ui.tab import Tab, long
+from diffdemo.ui.tab import Tab, answer, long
 from diffdemo.ui.there_and_back import ThereAndBack
 from diffdemo.ui.two_pictures import TwoPictures
 from diffdemo.ui.widgets import STATIC, RawNumber, RawRadio, Uploaded, html, told
@@ -83,7 +83,7 @@ def warm(demo: gr.Blocks) -> None:
     page: Page = demo.exhibit
     tab, trip = page.tabs[0], default_trip(page.models)
     *_, (sentence, found) = tab.work(trip, page.models.first, None)
-    tab.sentence.value, tab.shown.value = {**sentence, "query": trip.to_query()}, found
+    tab.sentence.value, tab.shown.value = answer(sentence, trip, page.models.first), found
     demo.config = demo.get_config_file()  # what is sent to whoever comes from now on
 
 

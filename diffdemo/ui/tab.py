@@ -78,7 +78,7 @@ class Tab:
             DiffdemoError: it cannot be run with this model.
         """
         for sentence, found in self.work(asked, model, given):
-            yield sentence if "total" in sentence else {**sentence, "query": query(asked), "fresh": True}, found
+            yield sentence if "total" in sentence else {**answer(sentence, asked, model), "fresh": True}, found
 
     def arrive(self, models: Models, sentence: Any, values: tuple) -> Iterator[tuple[Any, Any]]:
         """Run only if what the tab shows is not what the rail describes, and if nobody has to wait long for what nobody asked for."""
@@ -122,6 +122,11 @@ def long(asked: Any, model: Model) -> dict[str, Any] | None:
         return None
     text = f"This takes about {duration(price.seconds)} on this machine. Press Run to start it; fewer seeds and steps take less."
     return {"text": text, "note": f"{price.calls:,} network calls of {model.name}."}
+
+
+def answer(sentence: dict[str, Any], asked: Any, model: Model) -> dict[str, Any]:
+    """The sentence of a finished run, with the query it answers and what computed it."""
+    return {**sentence, "query": query(asked), "note": f"{sentence['note']} In {model.engine}."}
 
 
 def query(asked: Any) -> str:

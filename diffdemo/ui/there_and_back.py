@@ -13,6 +13,7 @@ from diffdemo.report.pictures import uris
 from diffdemo.ui import handlers, round_trip_view, views
 from diffdemo.ui.tab import Tab
 
+SHARPER = 0.75  # of a run, after which its estimates are sharper than the preview
 HOW = r"""
 Noise is added in one stroke, $x_n = \sqrt{\bar\alpha_n}\,x_0 + \sqrt{1-\bar\alpha_n}\,\varepsilon$, with the $\varepsilon$ that the seed names.
 Then the network is asked, at falling levels $n$, how much of $x_n$ is noise, and each answer takes the picture one step down:
@@ -39,14 +40,17 @@ class ThereAndBack(Tab):
     updates = 10
 
     def work(self, trip: RoundTrip, model: Model, given: Any) -> Iterator[tuple[Any, Any]]:
-        """Yields (sentence, map) after every network call and last the finished ones."""
+        """Yields (sentence, map): a preview where it is worth its time, then one after every network call, and last the finished ones."""
         picture = handlers.choose(model, trip.picture, given)
         text = f"Adding {trip.n} steps of noise with {len(trip.seeds)} seeds, and going back."
         noises: list[str] = []
+        if early := service.preview(trip, model, given):
+            noises = uris(early.x_n)
+            yield views.previewed(early, text), round_trip_view.partial_map(early, trip, noises, picture)
         for item, due in self.paced(service.stream(trip, model, given)):
             if isinstance(item, RoundTripResult):
                 yield self.finished(item)
-            elif due:
+            elif due and not (early and item.done < SHARPER * item.total):
                 noises = noises or uris(item.x_n)
                 yield views.running(item, text), round_trip_view.partial_map(item, trip, noises, picture)
             else:

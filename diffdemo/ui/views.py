@@ -8,7 +8,7 @@ from PIL import Image
 
 from diffdemo import digits, faces, images
 from diffdemo.errors import PictureError
-from diffdemo.lab import Progress
+from diffdemo.lab import PREVIEW_CALLS, Progress
 from diffdemo.models import Model
 from diffdemo.report.pictures import words
 
@@ -77,6 +77,12 @@ def running(progress: Progress, text: str) -> dict[str, Any]:
         "done": progress.done,
         "total": progress.total,
     }
+
+
+def previewed(progress: Progress, text: str) -> dict[str, Any]:
+    """The sentence under a preview, before the run begins."""
+    note = f"A preview, of {PREVIEW_CALLS} network calls each; the run of {progress.total} follows."
+    return {"text": text, "note": note, "done": progress.done, "total": progress.total}
 
 
 def stopped(value: Any) -> Any:

@@ -53,10 +53,20 @@ def test_there_and_back_streams_and_ends_with_the_finished_map(models):
     assert found["items"][0]["noise"] == partial[0][1]["items"][0]["noise"]
 
 
-def test_pictures_are_sent_now_and_then_but_every_call_can_be_stopped(models):
-    *partial, _ = ThereAndBack().run(models, (*VALUES[:4], 2, 60, *VALUES[6:]))
-    assert len(partial) == 60
-    assert sum("items" in m for _, m in partial) <= ThereAndBack.updates + 1
+def test_a_preview_comes_first_and_only_sharper_estimates_take_its_place(models):
+    *partial, (sentence, found) = ThereAndBack().run(models, (*VALUES[:4], 2, 60, *VALUES[6:]))
+    assert [s["done"] for s, _ in partial] == list(range(61))
+    assert "preview, of 4 network calls" in partial[0][0]["note"]
+    shown = [s["done"] for s, m in partial if "items" in m]
+    assert shown[0] == 0
+    assert min(shown[1:]) >= 45
+    assert len(shown) <= ThereAndBack.updates + 1
+    first, last = ([item["reconstruction"] for item in m["items"]] for m in (partial[0][1], found))
+    assert first != last
+    assert partial[0][1]["items"][0]["noise"] == found["items"][0]["noise"]
+    again = list(ThereAndBack().run(models, (*VALUES[:4], 2, 60, *VALUES[6:])))
+    assert len(again) == 1
+    assert sentence["note"].endswith("In float32 by diffdemo's own forward pass.")
 
 
 def test_sentences_say_what_was_measured():
