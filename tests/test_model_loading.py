@@ -256,6 +256,28 @@ def test_multiply_adds_are_counted_for_every_class(class_folders):
     assert models.gmacs(load_model(str(class_folders["pixel"]), "cpu")) > first
 
 
+def test_counting_does_not_touch_a_network_that_is_at_work(class_folders, monkeypatch):
+    """The network is asked in the middle of the count."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    model = load_model(str(class_folders["pixel"]), "cpu")
+    x, asked = torch.zeros(1, *model.shape), []
+    wanted = model.predict_noise(x, 5)
+    costs._counted.clear()
+    count = FlopCounterMode._count_flops
+
+    def meanwhile(*arguments):
+        asker = threading.Thread(target=lambda: asked.append(model.predict_noise(x, 5)))
+        asker.start()
+        asker.join()
+        return count(*arguments)
+
+    monkeypatch.setattr(FlopCounterMode, "_count_flops", meanwhile)
+    models.gmacs(model)
+    assert len(asked) > 5
+    assert all(torch.equal(found, wanted) for found in asked)
+
+
 def test_times_are_proportional(monkeypatch, class_folders):
     monkeypatch.setattr(costs, "machine_rate", lambda device="": 50.0)
     entry, model = find("google/ddpm-cifar10-32"), load_model(str(class_folders["pixel"]), "cpu")

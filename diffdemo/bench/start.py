@@ -6,6 +6,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from diffdemo.bench.turns import Timing, take_turns, timings
@@ -40,18 +42,30 @@ def seconds_to_import() -> float:
 
 def seconds_to_answer() -> float:
     """Seconds from the start of Python until the page is served, whole."""
-    port = _free_port()
     began = time.perf_counter()
+    with served():
+        return time.perf_counter() - began
+
+
+@contextmanager
+def served() -> Iterator[str]:
+    """The address of `python app.py` in a process of its own, once it answers.
+
+    Raises:
+        DiffdemoError: it ends or stays silent.
+    """
+    port, began = _free_port(), time.perf_counter()
+    address = f"http://127.0.0.1:{port}/"
     process = subprocess.Popen([sys.executable, str(APP), "--port", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        while process.poll() is None and time.perf_counter() - began < PATIENCE:
-            if _answers(f"http://127.0.0.1:{port}/"):
-                return time.perf_counter() - began
+        while not _answers(address):
+            if process.poll() is not None or time.perf_counter() - began > PATIENCE:
+                raise DiffdemoError("The page did not come up; `python app.py` says why.")
             time.sleep(_POLL)
+        yield address
     finally:
         process.kill()
         process.wait()
-    raise DiffdemoError("The page did not come up; `python app.py` says why.")
 
 
 def _answers(address: str) -> bool:
