@@ -15,6 +15,7 @@ from diffdemo.ui.widgets import RawNumber, Upload, choice, html, line, slider, t
 
 CLAMP = "(name, n) => [name, Number.isFinite(n) ? Math.min(1000, Math.max(0, Math.round(n))) : 0]"
 QUIET = {"api_visibility": "private", "show_progress": "hidden"}
+FRESH = "(eta, solver) => eta > 0 ? 'ddim' : solver"  # the one solver that draws fresh noise
 MAX_STEPS = 200
 
 
@@ -52,8 +53,9 @@ class Rail:
         self.count = slider("seeds", label=controls.COUNT.label, value=len(trip.seeds), elem_id="count")
         with gr.Accordion("Advanced", open=False, elem_id="advanced"):
             self.steps = slider("steps", maximum=MAX_STEPS, value=trip.steps, elem_id="steps")
-            self.eta = slider("eta", step=0.05, elem_id="eta")
-            self.solver, self.spacing, self.start = choice("solver"), choice("spacing"), choice("start")
+            self.eta = slider("eta", step=0.05, value=trip.eta, elem_id="eta")
+            self.solver, self.spacing = choice("solver", value=trip.solver, elem_id="solver"), choice("spacing", value=trip.spacing)
+            self.start = choice("start")
             per_level = controls.PER_LEVEL
             self.per_level = slider("seeds", label=per_level.label, value=per_level.default, maximum=per_level.maximum, elem_id="per-level")
             self.listed = line("seeds", label="These seeds instead", placeholder="as 0-15 or 0,3,7", elem_id="listed")
@@ -113,6 +115,7 @@ class Rail:
         for chart in charts:
             chart.select(told(handlers.choose_landmark), None, self.n, queue=False, **QUIET).success(**reading)
         landmark = self.readouts.select(told(handlers.choose_landmark), None, self.n, queue=False, **QUIET).success(**reading)
+        self.eta.change(None, [self.eta, self.solver], self.solver, js=FRESH, queue=False, **QUIET)
         named = [self.switch]
         sources = [
             (self.examples.select, handlers.choose_example, named), (self.another.click, handlers.choose_random, named),
@@ -124,6 +127,6 @@ class Rail:
 
 
 def default_trip(models: Models) -> RoundTrip:
-    """What the page opens with: the first example, a quarter of all noise."""
+    """What the page opens with: the first example, a quarter of all noise, the page's own sampler."""
     model = models.first
-    return RoundTrip(model.name, handlers.examples(model)[0], FIELDS["n"].default * model.schedule.T // 1000)
+    return RoundTrip(model.name, handlers.examples(model)[0], FIELDS["n"].default * model.schedule.T // 1000, **controls.SAMPLER)

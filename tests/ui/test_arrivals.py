@@ -132,8 +132,8 @@ def test_whoever_comes_before_the_first_result_gets_it_run_whatever_the_link(pag
     request = SimpleNamespace(query_params=dict(parse_qsl(query)))
     for sentence in (WAITING, None, "hostile"):
         found = page._arrive(sentence, request)
-        assert pending(page, found) == (RoundTrip(), None)
-        assert asked(page, found) == RoundTrip()
+        assert pending(page, found) == (default_trip(page.models), None)
+        assert asked(page, found) == default_trip(page.models)
         assert found[page.notice]["run"]
         assert found[page.notice]["text"] == page._arrive(FINISHED, request)[page.notice]["text"]
 
