@@ -90,7 +90,7 @@ def begins_and_ends(url: str, number: int, count: int) -> None:
     """A visitor who runs one thing after the other and ends each at a random moment, in one of the ways there are."""
     chance, visitor = random.Random(number), Visitor(url)
     for _ in range(count):
-        e = RoundTrip(n=chance.randrange(30, 1001), seeds=range(first := chance.randrange(10**6), first + 9), steps=30)
+        e = RoundTrip(n=chance.randrange(30, 1001), seeds=range(first := chance.randrange(10**6), first + 9), steps=8)
         name, way = chance.choice(["round_trip", "run.click"]), chance.choice(["cancel", "cancel", "leave", "leave", "stay"])
         event = visitor.ask(name, *(values(e) if name == "round_trip" else presses(visitor, e)))
         with visitor.answers() as messages:
