@@ -73,7 +73,7 @@ def test_a_run_that_is_cancelled_before_its_first_step_gives_its_place_back(url,
         if not Visitor(url).line.get("/gradio_api/queue/status").json()["queue_size"]:
             break
     monkeypatch.undo()
-    assert Visitor(url).run("work", "next") == ["next"]
+    assert Visitor(url, patience=10).run("work", "next") == ["next"]
 
 
 def test_a_coroutine_that_begins_late_is_otherwise_as_it_was():
