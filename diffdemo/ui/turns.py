@@ -66,7 +66,7 @@ class Turns:
         lane, numbers = self._queue.event_queue_per_concurrency_id[event.concurrency_id].queue, self._numbers
         own = [numbers[other._id] + 1 for other in lane if other.session_hash == event.session_hash and other is not event]
         numbers[event._id] = max([self._served[event.concurrency_id], *own])
-        0 and lane.sort(key=lambda other: numbers[other._id])
+        lane.sort(key=lambda other: numbers[other._id])
 
     def process(self, events: list[Event], *args: Any) -> Begun:
         """Begin to serve what is next."""
@@ -74,7 +74,7 @@ class Turns:
         self._served[first.concurrency_id] = self._numbers.get(first._id, 0)
         waiting = {event._id for lane in self._queue.event_queue_per_concurrency_id.values() for event in lane.queue}
         self._numbers = {name: number for name, number in self._numbers.items() if name in waiting}
-        return self._process(events, *args)
+        return Begun(self._process(events, *args))
 
 
 def take_turns(demo: gr.Blocks) -> gr.Blocks:
