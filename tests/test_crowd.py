@@ -3,8 +3,10 @@
 import hashlib
 import random
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import islice
 
 import pytest
 import torch
@@ -94,12 +96,16 @@ def begins_and_ends(url: str, number: int, count: int) -> None:
         name, way = chance.choice(["round_trip", "run.click"]), chance.choice(["cancel", "cancel", "leave", "leave", "stay"])
         event = visitor.ask(name, *(values(e) if name == "round_trip" else presses(visitor, e)))
         with visitor.answers() as messages:
-            for _ in range(chance.randrange(6)):
-                next(messages)
+            ended = has_ended(messages, chance.randrange(6))
             if way == "cancel":
                 visitor.cancel(name, event)
             if way != "leave":
-                assert any(message["msg"] == ENDED for message in messages)
+                assert ended or has_ended(messages)
+
+
+def has_ended(messages: Iterator[dict], count: int | None = None) -> bool:
+    """Whether what was asked for has ended after so many messages, or after all; nobody listens further, for a stream may go on."""
+    return any(message["msg"] == ENDED for message in islice(messages, count))
 
 
 def crowd_of(url: str, number: int, count: int) -> None:
@@ -121,13 +127,13 @@ def test_runs_that_are_stopped_at_random_leave_no_memory_no_thread_and_a_free_la
     print(f"\n{count} runs in {took:.1f} s: memory {(server.rss() - memory) / 1e6:+.1f} MB, threads {threads} then {server.threads()}")
     print({word: server.log()[said:].count(f"round-trip {word}") for word in ("done", "stopped", "failed")})
     assert server.rss() - memory < 50e6
-    assert server.threads() <= threads
+    assert server.threads() <= threads + 4  # those of the web server come and go; one left behind by each run would be many
     assert "Traceback" not in server.log()[said:]
 
 
 @pytest.fixture(scope="module")
 def page():
-    """Where a page is served from this process, and its watched network."""
+    """Where a page is served from this process, its watched network, and the page as Gradio sees it."""
     from diffdemo.ui import launch_options, page
 
     model = load_model("faces", "cpu")
@@ -136,18 +142,18 @@ def page():
         patch.setattr(page, "load_model", lambda *_: replace(model, network=network))
         demo = page.build_demo("faces", "cpu")
     _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", **launch_options())
-    yield url.rstrip("/"), network
+    yield url.rstrip("/"), network, demo
     demo.close(verbose=False)
 
 
 @pytest.fixture
 def watched(page):
     """The same before each test: nothing asked, nothing kept."""
-    _, network = page
+    url, network, _ = page
     service.results.clear()
     network.asked.clear()
     network.seconds, network.broken_at = 0.0, None
-    yield page
+    yield url, network
     network.gate.set()
 
 
@@ -245,6 +251,17 @@ def test_the_open_tab_and_the_link_of_one_visitor_are_not_those_of_another(watch
     assert "query" not in ran[0]
     assert ran[2]["query"].startswith("v=1&kind=curve")
     assert other.line.get("/config").json()["components"] == at_first
+
+
+def test_the_open_tab_is_run_also_for_a_visitor_whom_gradio_has_forgotten(watched, page, monkeypatch):
+    url, _, demo = page
+    monkeypatch.setattr(demo.state_holder, "capacity", 2)
+    visitor = Visitor(url)
+    (opened,) = visitor.at_once("tabitem.select", which=1)
+    for _ in range(3):
+        Visitor(url).at_once(".load")
+    ran = visitor.run("run.click", opened, *presses(visitor, RoundTrip(n=210, seeds=(6,), steps=1))[1:])
+    assert ran[2]["query"].startswith("v=1&kind=curve")
 
 
 def test_a_full_queue_says_so_at_once_and_the_page_goes_on(watched):
