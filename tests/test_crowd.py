@@ -128,26 +128,26 @@ def test_runs_that_are_stopped_at_random_leave_no_memory_no_thread_and_a_free_la
 
 @pytest.fixture(scope="module")
 def page():
-    """Where a page is served from this process, and its watched network."""
+    """Where a page is served from this process, its watched network, and the page as Gradio sees it."""
     from diffdemo.ui import page
 
     model = load_model("faces", "cpu")
-    network = Watched(model.network)
+    network = Watched(model.unet)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(page, "load_model", lambda *_: replace(model, network=network))
         demo = page.build_demo("faces", "cpu")
     with launched(demo) as url:
-        yield url.rstrip("/"), network
+        yield url.rstrip("/"), network, demo
 
 
 @pytest.fixture
 def watched(page):
     """The same before each test: nothing asked, nothing kept."""
-    _, network = page
+    url, network, _ = page
     service.results.clear()
     network.asked.clear()
     network.seconds, network.broken_at = 0.0, None
-    yield page
+    yield url, network
     network.gate.set()
 
 
@@ -160,7 +160,8 @@ def wait_for(what, seconds: float = 60.0) -> None:
 
 def presses(visitor: Visitor, e: RoundTrip) -> list:
     """What the page's Run sends for an experiment whose seeds are in a row."""
-    return visitor.shown("run.click", dial=e.n, first=e.seeds[0], count=len(e.seeds), steps=e.steps)
+    sampler = {name: getattr(e, name) for name in ("steps", "eta", "solver", "spacing")}
+    return visitor.shown("run.click", dial=e.n, first=e.seeds[0], count=len(e.seeds), **sampler)
 
 
 @pytest.mark.parametrize("name", ["round_trip", "run.click"])
@@ -233,7 +234,7 @@ def test_the_open_tab_and_the_link_of_one_visitor_are_not_those_of_another(watch
     (url, network), e = watched, Curve(levels=(0, 250), seeds=(1,), steps=2)
     one, other = Visitor(url), Visitor(url)
     at_first = other.line.get("/config").json()["components"]
-    one.at_once(".load", link=e.to_query())
+    one.at_once(".load", None, link=e.to_query())
     other.run("notice.select", None)
     assert not network.asked
     assert "curve" in one.run("notice.select", None)[2]["query"]
@@ -245,6 +246,17 @@ def test_the_open_tab_and_the_link_of_one_visitor_are_not_those_of_another(watch
     assert "query" not in ran[0]
     assert ran[2]["query"].startswith("v=1&kind=curve")
     assert other.line.get("/config").json()["components"] == at_first
+
+
+def test_the_open_tab_is_run_also_for_a_visitor_whom_gradio_has_forgotten(watched, page, monkeypatch):
+    url, _, demo = page
+    monkeypatch.setattr(demo.state_holder, "capacity", 2)
+    visitor = Visitor(url)
+    (opened,) = visitor.at_once("tabitem.select", which=1)
+    for _ in range(3):
+        Visitor(url).at_once(".load", None)
+    ran = visitor.run("run.click", opened, *presses(visitor, RoundTrip(n=210, seeds=(6,), steps=1))[1:])
+    assert ran[2]["query"].startswith("v=1&kind=curve")
 
 
 def test_a_full_queue_says_so_at_once_and_the_page_goes_on(watched):

@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
@@ -46,10 +47,11 @@ class Visitor:
 
     Args:
         url: of the page, without a slash at its end.
+        patience: seconds to listen for what was asked for, at most; Gradio says every 15 s that it is still there.
     """
 
-    def __init__(self, url: str):
-        self.url, self.session = url, secrets.token_hex(6)
+    def __init__(self, url: str, patience: float = 120.0):
+        self.url, self.session, self.patience = url, secrets.token_hex(6), patience
         self.line = httpx.Client(base_url=url, timeout=120, trust_env=False)
 
     def event(self, name: str) -> dict[str, Any]:
@@ -82,7 +84,14 @@ class Visitor:
     def answers(self) -> Iterator[Iterator[dict[str, Any]]]:
         """The messages about all that this visitor asked for; on the way out the visitor has left."""
         with self.line.stream("GET", f"{API}/queue/data", params={"session_hash": self.session}) as stream:
-            yield (json.loads(line[6:]) for line in stream.iter_lines() if line.startswith("data: "))
+            yield self._read(stream)
+
+    def _read(self, stream: httpx.Response) -> Iterator[dict[str, Any]]:
+        end = time.monotonic() + self.patience
+        for line in stream.iter_lines():
+            if line.startswith("data: "):
+                yield json.loads(line[6:])
+            assert time.monotonic() < end, "no answer"
 
     def end(self) -> dict[str, Any]:
         """How the one thing that was asked for ended."""

@@ -34,6 +34,7 @@ from diffdemo.ui.second import Second
 from diffdemo.ui.shelf import Models
 from diffdemo.ui.tab import Tab, answer, long
 from diffdemo.ui.there_and_back import ThereAndBack
+from diffdemo.ui.turns import take_turns
 from diffdemo.ui.two_pictures import TwoPictures
 from diffdemo.ui.widgets import STATIC, RawNumber, RawRadio, Uploaded, html, told
 from diffdemo.unfurl import Unfurl
@@ -70,7 +71,7 @@ def build_demo(name: str = "faces", device: str | None = None, limit: float | No
         demo.exhibit = Page(models, demo)
         gr.Markdown(footer(), elem_id="footer")
         endpoints.publish(models, LANE)
-    return demo.queue(max_size=QUEUE, default_concurrency_limit=1, api_open=False)
+    return take_turns(demo.queue(max_size=QUEUE, default_concurrency_limit=1, api_open=False))
 
 
 def warm(demo: gr.Blocks) -> None:

@@ -54,7 +54,8 @@ class Rail:
         with gr.Accordion("Advanced", open=False, elem_id="advanced"):
             self.steps = slider("steps", maximum=MAX_STEPS, value=trip.steps, elem_id="steps")
             self.eta = slider("eta", step=0.05, value=trip.eta, elem_id="eta")
-            self.solver, self.spacing = choice("solver", value=trip.solver, elem_id="solver"), choice("spacing", value=trip.spacing)
+            self.solver = choice("solver", value=trip.solver, elem_id="solver")
+            self.spacing = choice("spacing", value=trip.spacing, elem_id="spacing")
             self.start = choice("start")
             per_level = controls.PER_LEVEL
             self.per_level = slider("seeds", label=per_level.label, value=per_level.default, maximum=per_level.maximum, elem_id="per-level")
