@@ -2,9 +2,10 @@ import math
 
 import pytest
 import torch
+from chromium import in_browser
 
 from diffdemo import bench
-from diffdemo.bench import memory, peers, start, tables
+from diffdemo.bench import memory, page, peers, start, tables
 from diffdemo.bench.turns import take_turns, timings
 from diffdemo.errors import DiffdemoError
 from diffdemo.models import load_model
@@ -148,3 +149,16 @@ def test_the_command_prints_and_writes_the_table(folders, tmp_path, capsys):
     assert capsys.readouterr().out == out.read_text()
     rows = [line for line in out.read_text().splitlines() if line.startswith(("| 1 |", "| 2 |"))]
     assert len(rows) == 2 * (len(peers.prepare(model)[0]) + 1)
+
+
+@pytest.mark.slow
+@in_browser
+def test_the_wait_after_the_dial_is_timed_to_the_first_picture_and_to_the_result():
+    wait = page.measure(rounds=1)
+    assert 0 < wait.picture < wait.result < 60
+
+
+def test_without_a_browser_the_page_is_not_timed(monkeypatch):
+    monkeypatch.setattr(page.shutil, "which", lambda name: None)
+    with pytest.raises(DiffdemoError, match="playwright"):
+        page.measure()

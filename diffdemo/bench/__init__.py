@@ -1,7 +1,8 @@
 """Time our sampler against what others would run: same weights, same noise, same levels, outputs compared, all in turn in one run.
 
 `peers` is who takes part, `turns` the taking of turns, `memory` peak memory in processes of their own, `start` the time from the start
-of Python to the first HTTP answer, `scale` the cost against rows, pixels and steps, and `tables` writes it all down as Markdown.
+of Python to the first HTTP answer, `page` the wait after the dial in a browser, `scale` the cost against rows, pixels and steps, and
+`tables` writes it all down as Markdown.
 """
 
 from collections.abc import Callable, Sequence

@@ -13,13 +13,14 @@ from diffdemo.report.pictures import uris
 from diffdemo.ui import handlers, round_trip_view, views
 from diffdemo.ui.tab import Tab
 
-SHARPER = 0.75  # of a run, after which its estimates are sharper than the preview
 HOW = r"""
 Noise is added in one stroke, $x_n = \sqrt{\bar\alpha_n}\,x_0 + \sqrt{1-\bar\alpha_n}\,\varepsilon$, with the $\varepsilon$ that the seed names.
 Then the network is asked, at falling levels $n$, how much of $x_n$ is noise, and each answer takes the picture one step down:
 $x_{n'} = \sqrt{\bar\alpha_{n'}}\,\hat x_0 + \sqrt{1-\bar\alpha_{n'}-\sigma^2}\,\hat\varepsilon + \sigma z$, with
 $\hat x_0 = (x_n - \sqrt{1-\bar\alpha_n}\,\hat\varepsilon)/\sqrt{\bar\alpha_n}$ and $\sigma = 0$ unless eta is above 0
-(Song, Meng, Ermon, 2021, eqs. 9, 12 and 16, [arXiv 2010.02502](https://arxiv.org/abs/2010.02502)).
+(Song, Meng, Ermon, 2021, eqs. 9, 12 and 16, [arXiv 2010.02502](https://arxiv.org/abs/2010.02502)). That is DDIM; the page starts with
+DPM-Solver++ (Lu et al., 2022, [arXiv 2211.01095](https://arxiv.org/abs/2211.01095)), which looks back one step as well: 16 of its steps are as
+good as 50 of DDIM. With eta above 0 only DDIM is left. What appears first is a preview of 4 steps.
 
 **Came back** (teal, ✓) means: of the original and 10,000 other pictures, the original is the nearest to the reconstruction, pixel by pixel.
 **Changed** (orange, ≠) means another is nearer. The number beside it is how many of the attributes one can see in the original
@@ -29,6 +30,7 @@ At n = 1000 the picture is not quite gone: 0.6 % of its amplitude is left. *Star
 On a large model the same happens; there the picture is usually coded first, the schedule keeps more of it at the end, and *nearest* would be judged
 by features rather than pixels.
 """
+SHARPER = 0.75  # of a run, after which its estimates are sharper than the preview
 
 
 class ThereAndBack(Tab):
