@@ -205,16 +205,24 @@ def _logged(experiment: Experiment, asked: Price, items: Iterator[Any]) -> Itera
         log.info("%s %s, model %s, %d calls, %.1f s", experiment.kind, outcome, experiment.model, asked.calls, time.monotonic() - began)  # type: ignore[attr-defined]
 
 
-def beliefs(experiment: Belief, model: Model, given: Image.Image | None, levels: Sequence[int]) -> list[BeliefResult]:
-    """`lab.beliefs` at several levels of n, on the GPU where one is lent.
+def beliefs(experiment: Belief, model: Model, given: Image.Image | None, levels: Sequence[int], kept: Results = results) -> list[BeliefResult]:
+    """`lab.beliefs` at several levels of n, on the GPU where one is lent; levels that are still kept are not computed again.
 
     Raises:
         DiffdemoError: as in `lab.beliefs`.
     """
-    asked = _afford(experiment, _priced(model, sum(n > 0 for n in levels)))
-    _at_hand[model.name] = model
-    (found,) = _logged(experiment, asked, _beliefs(experiment, given, tuple(levels)))
-    return found
+    model = lab.resolve(experiment, model)
+    lab.original(experiment.picture, model, given)
+    keys = {n: _key(replace(experiment, n=n), model) for n in levels}
+    found = {n: kept.get(key) for n, key in keys.items()}
+    if missing := tuple(n for n in keys if found[n] is None):
+        asked = _afford(experiment, _priced(model, sum(n > 0 for n in missing)))
+        _at_hand[model.name] = model
+        (new,) = _logged(experiment, asked, _beliefs(experiment, given, missing))
+        found |= zip(missing, new, strict=True)
+        for n in missing:
+            kept.put(keys[n], found[n])
+    return [found[n] for n in levels]
 
 
 @GPU

@@ -168,7 +168,7 @@ def presses(visitor: Visitor, e: RoundTrip) -> list:
 @pytest.mark.parametrize("way", ["cancel", "leave"])
 def test_after_stop_or_leaving_at_most_one_more_network_call_is_made_and_the_lane_is_free(watched, caplog, name, way):
     (url, network), e = watched, RoundTrip(n=900, seeds=(0, 1), steps=STEPS)
-    network.seconds = 0.1
+    network.seconds = 0.1 if name == "round_trip" else 0.3  # what is quicker passes unseen on the page, and cannot be stopped
     visitor = Visitor(url)
     with caplog.at_level("INFO", "diffdemo"):
         event = visitor.ask(name, *(values(e) if name == "round_trip" else presses(visitor, e)))

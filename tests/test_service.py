@@ -241,6 +241,18 @@ def test_a_preview_is_made_where_it_is_worth_its_time(faces_model, monkeypatch):
     assert service.preview(replace(trip, n=300), faces_model, kept=kept) is None
 
 
+def test_levels_of_a_flip_book_that_are_kept_are_not_computed_again(faces_model, caplog):
+    e, kept = Belief(n=300, seed=4), service.Results()
+    with caplog.at_level("INFO", "diffdemo"):
+        first = service.beliefs(e, faces_model, None, [0, 300, 700], kept)
+        again = service.beliefs(replace(e, n=500), faces_model, None, [0, 300, 500, 700], kept)
+        service.beliefs(replace(e, seed=5), faces_model, None, [300], kept)
+    assert [message.split(", ")[2] for message in caplog.messages] == ["2 calls", "1 calls", "1 calls"]
+    assert [result.experiment.n for result in again] == [0, 300, 500, 700]
+    assert [again[0], again[1], again[3]] == first
+    assert service.beliefs(e, faces_model, None, [300], kept) == first[1:2]
+
+
 def test_a_run_above_the_limit_is_refused_before_it_starts_with_its_number(monkeypatch, faces_model, caplog):
     monkeypatch.setattr(service.limits, "seconds", 2.0)
     monkeypatch.setattr(service, "estimate_seconds", lambda model, rows, calls: rows / 100)

@@ -16,7 +16,7 @@ from diffdemo.lab.subject import Judge
 from diffdemo.models import Model
 from diffdemo.noise import noise
 
-PREVIEW_CALLS, PREVIEW_SEEDS = 4, 16  # of a preview
+PREVIEW_CALLS, PREVIEW_SEEDS = 4, 8  # of a preview
 FRAMES = 8  # states kept along each path, evenly spaced over the calls, the last one included
 
 

@@ -1,6 +1,7 @@
 """What all tabs share: a question, the sentence that answers it, the picture that proves it, and how it is computed."""
 
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -18,6 +19,7 @@ from diffdemo.ui.shelf import Models
 from diffdemo.ui.widgets import bar, html
 
 SENTENCE = f'<p class="text" role="status" aria-live="polite"></p><p class="note"></p><div class="share"></div>{bar("Progress")}'
+PICTURES = 2.0  # pauses between pictures at least: what sends them and what draws them take from the run
 PATIENCE = 60  # seconds that a run may take, roughly, without having been asked for by Run
 LINK = "{link}"  # stands for the link in the words for a forum; the browser knows where the page is
 WAITING = {"text": "Computing …", "note": ""}
@@ -32,6 +34,7 @@ class Tab:
     kind: ClassVar[type[Experiment]]
     body: ClassVar[tuple[str, str]]  # the script in static/ and the markup it fills
     updates: ClassVar[int] = 10  # pictures are sent at most this often while a run works
+    pause: ClassVar[float] = 0.25  # seconds between two yields at least, unless a network call takes longer; Stop waits for so long at most
 
     def layout(self) -> None:
         """Build the tab's widgets inside the current gr.Tab."""
@@ -106,12 +109,19 @@ class Tab:
         }  # fmt: skip
 
     def paced(self, items: Iterator[Any]) -> Iterator[tuple[Any, bool]]:
-        """Each item with whether its pictures are due to be sent: now and then, and at the end."""
-        shown = -1
+        """The items that are worth sending, the last always, each with whether its pictures are due too; what is quick passes unseen."""
+        sent, pictured, shown = -PICTURES, -PICTURES, -1
         for item in items:
-            due = not isinstance(item, Progress) or shown < 0 or (item.done - shown) * self.updates >= item.total
-            if due and isinstance(item, Progress):
-                shown = item.done
+            if not isinstance(item, Progress):
+                yield item, True
+                continue
+            now = time.monotonic()
+            if now - sent < self.pause:
+                continue
+            due = shown < 0 or (now - pictured >= PICTURES * self.pause and (item.done - shown) * self.updates >= item.total)
+            if due:
+                pictured, shown = now, item.done
+            sent = now
             yield item, due
 
 

@@ -21,6 +21,7 @@ from diffdemo.ui.no_return import NoReturn
 from diffdemo.ui.paths_split import PathsSplit
 from diffdemo.ui.second import Second
 from diffdemo.ui.shelf import Models
+from diffdemo.ui.tab import Tab
 from diffdemo.ui.there_and_back import ThereAndBack
 from diffdemo.ui.two_pictures import TwoPictures
 
@@ -29,8 +30,9 @@ DIGITS = ("digits", {"picture": "digit:3"}, *VALUES[2:])
 
 
 @pytest.fixture(autouse=True)
-def _nothing_kept():
+def _nothing_kept(monkeypatch):
     service.results.clear()
+    monkeypatch.setattr(Tab, "pause", 0)
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +69,14 @@ def test_a_preview_comes_first_and_only_sharper_estimates_take_its_place(models)
     again = list(ThereAndBack().run(models, (*VALUES[:4], 2, 60, *VALUES[6:])))
     assert len(again) == 1
     assert sentence["note"].endswith("In float32 by diffdemo's own forward pass.")
+
+
+def test_what_is_quick_passes_unseen_but_for_the_first_and_the_last(models, monkeypatch):
+    monkeypatch.setattr(Tab, "pause", 1000)
+    (first, partial), (sentence, found) = ThereAndBack().run(models, VALUES)
+    assert (first["done"], len(partial["items"])) == (1, 3)
+    assert "query" in sentence
+    assert len(found["items"]) == 3
 
 
 def test_sentences_say_what_was_measured():
