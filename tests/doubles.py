@@ -1,11 +1,13 @@
 """Small models for the tests: random UNets saved as pipelines, and closed-form denoisers whose answers are known; and PNG files with texts."""
 
+import asyncio
 import io
 import json
 import string
 import struct
 import threading
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -232,3 +234,9 @@ def png_with_chunk(kind: bytes, body: bytes) -> bytes:
     """A PNG with one more chunk after its header."""
     data, chunk = png({}), struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
     return data[:33] + chunk + data[33:]
+
+
+def finished(coroutine):
+    """What a coroutine returns; it runs in a thread of its own, for the browser's loop may be running in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()

@@ -246,7 +246,7 @@ def links() -> Iterator[Request]:
 def _notice(served: Visitor, query: str) -> Answer:
     """What the page says of a broken link, as an error."""
     load = served.event("_arrive")
-    answer = served.join({"data": [], "fn_index": load["id"]}, query)
+    answer = served.join({"data": [None], "fn_index": load["id"]}, query)
     said = [part["text"] for part in answer.data or () if isinstance(part, dict) and "run" in part]
     rest = " The page shows its first example instead."
     return Answer(answer.status, said[0].removesuffix(rest), failed=True) if said and said[0].endswith(rest) else Answer(answer.status, str(said))

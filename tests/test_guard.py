@@ -1,4 +1,3 @@
-import asyncio
 import json
 import os
 import re
@@ -7,6 +6,7 @@ import urllib.error
 import urllib.request
 
 import pytest
+from doubles import finished
 
 from diffdemo import guard
 from diffdemo.guard import Guard
@@ -41,7 +41,7 @@ def ask(path, parts=(b"",), method="POST", uploads=None, whole=True):
     async def send(message):
         sent.append(message)
 
-    asyncio.run(Guard(app, uploads)({"type": "http", "path": path, "method": method, "headers": []}, receive, send))
+    finished(Guard(app, uploads)({"type": "http", "path": path, "method": method, "headers": []}, receive, send))
     start, body = sent
     return start["status"], start["headers"], body["body"].decode("latin-1"), app.asked
 
@@ -158,7 +158,7 @@ def test_what_breaks_behind_it_is_one_sentence_and_a_line_in_the_log(error, stat
     async def send(message):
         sent.append(message)
 
-    asyncio.run(Guard(broken, None)({"type": "http", "path": "/", "method": "GET", "headers": []}, None, send))
+    finished(Guard(broken, None)({"type": "http", "path": "/", "method": "GET", "headers": []}, None, send))
     assert sent[0]["status"] == status
     said = json.loads(sent[1]["body"])["detail"]
     assert said.endswith(".")

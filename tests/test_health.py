@@ -1,10 +1,10 @@
-import asyncio
 import json
 import urllib.request
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from doubles import finished
 from PIL import Image
 
 from diffdemo import health
@@ -50,7 +50,7 @@ def ask_health() -> tuple[int, dict]:
     async def send(message):
         sent.append(message)
 
-    asyncio.run(health.Health(None)({"type": "http", "path": "/health"}, None, send))
+    finished(health.Health(None)({"type": "http", "path": "/health"}, None, send))
     return sent[0]["status"], json.loads(sent[1]["body"])
 
 

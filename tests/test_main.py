@@ -18,7 +18,7 @@ def test_bad_input_gets_one_sentence_and_exit_code_2(capsys):
 def test_bench_prints_ratios(capsys, folders):
     assert main(["bench", "--model", str(folders["epsilon"]), "--seeds", "2", "--steps", "2", "--rounds", "1", "--levels", "0,5"]) == 0
     said = capsys.readouterr().out
-    assert "| diffdemo, one batch |" in said
+    assert "| diffdemo, one batch of rows with their own n |" in said
     assert "| picture by picture |" in said
 
 

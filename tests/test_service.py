@@ -279,7 +279,7 @@ def test_every_run_leaves_one_line_however_it_ends(monkeypatch, faces_model, cap
         monkeypatch.setattr(service, "_work", broken)
         with pytest.raises(RuntimeError):
             list(service.stream(E, faces_model, kept=Results()))
-        service.beliefs(Belief(), faces_model, None, (0, 300))
+        service.beliefs(Belief(), faces_model, None, (0, 300), Results())
     assert [line.split(",")[0] for line in caplog.messages] == ["round-trip done", "round-trip stopped", "round-trip failed", "belief done"]
     assert ", 1 calls, " in caplog.messages[-1]
 

@@ -1,4 +1,3 @@
-import asyncio
 import html
 import io
 import re
@@ -7,6 +6,7 @@ from html.parser import HTMLParser
 from urllib.parse import quote
 
 import pytest
+from doubles import finished
 from PIL import Image
 
 from diffdemo import service, unfurl
@@ -175,7 +175,7 @@ def through(scope: dict, *messages: dict) -> tuple[list, bool]:
         for message in messages:
             await own(message)
 
-    asyncio.run(Unfurl(app)(scope, None, send))
+    finished(Unfurl(app)(scope, None, send))
     return arrived, straight == [True]
 
 

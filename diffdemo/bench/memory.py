@@ -7,6 +7,7 @@ an allocator keeps. What the process held before (Python, torch, the weights, ea
 """
 
 import json
+import os
 import re
 import resource
 import subprocess
@@ -42,7 +43,8 @@ def measure(model: str, seeds: Sequence[int], steps: int, contender: str = "") -
         contender: who denoises, by its name in `peers`; nothing for a whole RoundTrip experiment, judged and with its path, from n = T.
     """
     task = json.dumps({"model": model, "contender": contender, "seeds": sorted(seeds), "steps": steps})
-    done = subprocess.run([sys.executable, "-m", __name__, task], stdout=subprocess.PIPE, text=True, check=True)
+    heaps = {"MALLOC_ARENA_MAX": "2"}  # as app.py has it, see guard.few_heaps
+    done = subprocess.run([sys.executable, "-m", __name__, task], stdout=subprocess.PIPE, text=True, check=True, env={**os.environ, **heaps})
     return [Usage(**usage) for usage in json.loads(done.stdout.splitlines()[-1])]
 
 

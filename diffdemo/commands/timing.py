@@ -18,7 +18,9 @@ _RUNS = ", ".join(f"{seeds} x {steps}" for seeds, steps in MEMORY)
 def add(commands: Any) -> None:
     """Add the commands of this family to the parser."""
     bench = commands.add_parser("bench", help="time our sampler against others, same weights and noise: seconds, memory, pictures")
-    bench.add_argument("--models", nargs="+", default=["faces", "digits"], help="bundled models or diffusers folders (default faces digits)")
+    bench.add_argument(
+        "--models", "--model", nargs="+", default=["faces", "digits"], help="bundled models or diffusers folders (default faces digits)"
+    )
     bench.add_argument("--seeds", nargs="+", type=int, default=[1, 4, 16, 64], help="pictures denoised at once (default 1 4 16 64)")
     bench.add_argument("--steps", type=int, default=20, help="network calls for each (default 20)")
     bench.add_argument("--rounds", type=int, default=5, help="times that everybody has a turn, more where runs are short (default 5)")

@@ -3,6 +3,7 @@ from threading import Event
 
 import gradio as gr
 import pytest
+from doubles import finished
 from gradio import queueing
 from visitors import Visitor, config
 
@@ -98,5 +99,5 @@ def test_a_coroutine_that_begins_late_is_otherwise_as_it_was():
         with pytest.raises(asyncio.CancelledError):
             await task
 
-    asyncio.run(outer())
+    finished(outer())
     assert done == ["step", "end", "step", "end", "end"]
