@@ -1,4 +1,5 @@
 import threading
+import weakref
 
 import pytest
 import torch
@@ -7,7 +8,7 @@ from diffdemo import lab, metrics
 from diffdemo.errors import DiffdemoError, ExperimentError, ModelError, PictureError
 from diffdemo.experiment import Belief, Curve, RoundTrip, picture_from_png
 from diffdemo.images import png_bytes, to_uint8
-from diffdemo.lab import Progress, RoundTripResult, crossing, lane
+from diffdemo.lab import Progress, RoundTripResult, crossing, lane, round_trip
 from diffdemo.models import load_model
 from diffdemo.noise import noise
 from diffdemo.sampling import denoise
@@ -48,6 +49,20 @@ def test_a_preview_starts_from_the_same_noises_and_is_nearer_than_a_single_estim
     assert torch.equal(early.x0_hat[lab.PREVIEW_SEEDS :], early.x_n[lab.PREVIEW_SEEDS :])
     exact = denoise(faces_model, early.x_n[:1], 700, lab.PREVIEW_CALLS, solver="dpm++2m")
     assert torch.allclose(early.x0_hat[:1], exact, atol=1e-5)
+
+
+def test_a_blocking_run_holds_nothing_of_what_was_shown_on_the_way(monkeypatch):
+    held, alive = [], []
+
+    def shown(e, model, x0):
+        for item in round_trip(e, model, x0):
+            alive.append(sum(ref() is not None for ref in held))
+            held.append(weakref.ref(item))
+            yield item
+
+    monkeypatch.setitem(lab._RUNS, RoundTrip, shown)
+    lab.run(RoundTrip(n=300, seeds=(0,), steps=12))
+    assert max(alive) <= 2
 
 
 def test_no_noise_gives_the_picture_back_bit_for_bit():

@@ -1,5 +1,6 @@
 """Run experiments: `stream` yields progress while the network works and ends with the result; `run` blocks."""
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -63,7 +64,7 @@ def suited(experiment: Experiment, model: Model | None = None) -> Model:
 
 def run(experiment: Experiment, model: Model | None = None, given: Image.Image | None = None) -> Any:
     """Run an experiment to its end and return its result (see `Result`); arguments and errors as in `stream`."""
-    *_, result = stream(experiment, model, given)
+    (result,) = deque(stream(experiment, model, given), maxlen=1)  # keeps nothing of what was shown on the way
     return result
 
 
