@@ -4,7 +4,7 @@ import logging
 import math
 import threading
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
@@ -165,6 +165,12 @@ def stream(experiment: Experiment, model: Model | None = None, given: Image.Imag
         if not isinstance(item, Progress):
             kept.put(key, item)
         yield item
+
+
+def run(experiment: Experiment, model: Model, given: Image.Image | None = None) -> Any:
+    """The result that `stream` ends with; arguments and errors as there."""
+    (result,) = deque(stream(experiment, model, given), maxlen=1)
+    return result
 
 
 def preview(experiment: RoundTrip, model: Model, given: Image.Image | None = None, kept: Results = results) -> Progress | None:

@@ -10,7 +10,7 @@ from diffdemo.fields import FIELDS
 if TYPE_CHECKING:
     from diffdemo.bench.memory import Usage
 
-CURVE_SEEDS, CURVE_STEPS, CURVE_ROUNDS = 4, 20, 3  # of the curve that is timed
+CURVE_SEEDS, CURVE_ROUNDS = 4, 3  # of the curve that is timed
 MEMORY = ((16, 50), (64, 50), (64, 1000))  # seeds and steps of the round trips whose memory is measured
 _RUNS = ", ".join(f"{seeds} x {steps}" for seeds, steps in MEMORY)
 
@@ -84,8 +84,8 @@ def _curve(args: argparse.Namespace) -> Iterator[str]:
 
     levels = FIELDS["levels"].accept(args.levels)
     for name in args.models:
-        found = bench.compare_curve(models.load_model(name), levels, CURVE_SEEDS, CURVE_STEPS, CURVE_ROUNDS)
-        yield f"{name}, a curve of {len(levels)} levels x {CURVE_SEEDS} seeds, at most {CURVE_STEPS} steps each,"
+        found = bench.compare_curve(models.load_model(name), levels, CURVE_SEEDS, args.steps, CURVE_ROUNDS)
+        yield f"{name}, a curve of {len(levels)} levels x {CURVE_SEEDS} seeds, at most {args.steps} steps each,"
         yield f"median of {CURVE_ROUNDS} rounds in turn\n"
         yield from tables.timing_table(found, "ours")
         yield ""

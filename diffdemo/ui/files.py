@@ -1,7 +1,6 @@
 """Files in and out: what a visitor drops on the page, and a finished run as a file, made on request from its experiment."""
 
 import base64
-from collections import deque
 from typing import Any
 
 import gradio as gr
@@ -70,8 +69,7 @@ def _finished(models: Models, sentence: Any, portrait: Any) -> tuple[Any, Model,
     e = experiment_from_query(link)
     model = models[e.model]  # type: ignore[attr-defined]
     given = views.given_picture(portrait) if by_hash(e.picture) else None  # type: ignore[attr-defined]
-    (result,) = deque(service.stream(e, model, given), maxlen=1)
-    return result, model, given
+    return service.run(e, model, given), model, given
 
 
 def _handed(name: str, mime: str, data: bytes) -> dict[str, Any]:

@@ -82,9 +82,9 @@ def warm(demo: gr.Blocks) -> None:
     """
     health.start("cpu")
     page: Page = demo.exhibit
-    tab, trip = page.tabs[0], default_trip(page.models)
-    *_, (sentence, found) = tab.work(trip, page.models.first, None)
-    tab.sentence.value, tab.shown.value = answer(sentence, trip, page.models.first), found
+    tab, trip, model = page.tabs[0], default_trip(page.models), page.models.first
+    sentence, tab.shown.value = tab.finished(service.run(trip, model))  # nobody looks yet, so without a preview
+    tab.sentence.value = answer(sentence, trip, model)
     demo.config = demo.get_config_file()  # what is sent to whoever comes from now on
 
 

@@ -1,5 +1,6 @@
 """What all tabs share: a question, the sentence that answers it, the picture that proves it, and how it is computed."""
 
+import math
 import os
 import time
 from collections.abc import Iterator
@@ -110,7 +111,7 @@ class Tab:
 
     def paced(self, items: Iterator[Any]) -> Iterator[tuple[Any, bool]]:
         """The items that are worth sending, the last always, each with whether its pictures are due too; what is quick passes unseen."""
-        sent, pictured, shown = -PICTURES, -PICTURES, -1
+        sent = pictured = shown = -math.inf
         for item in items:
             if not isinstance(item, Progress):
                 yield item, True
@@ -118,7 +119,7 @@ class Tab:
             now = time.monotonic()
             if now - sent < self.pause:
                 continue
-            due = shown < 0 or (now - pictured >= PICTURES * self.pause and (item.done - shown) * self.updates >= item.total)
+            due = now - pictured >= PICTURES * self.pause and (item.done - shown) * self.updates >= item.total
             if due:
                 pictured, shown = now, item.done
             sent = now
