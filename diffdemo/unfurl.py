@@ -28,10 +28,11 @@ class Unfurl:
 
     Args:
         app: the application it wraps.
+        script: to run on the page before all others; Gradio would add it to the head after its own.
     """
 
-    def __init__(self, app: App):
-        self.app, self.pen = app, CapacityLimiter(1)
+    def __init__(self, app: App, script: str = ""):
+        self.app, self.pen, self.script = app, CapacityLimiter(1), script
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -40,7 +41,7 @@ class Unfurl:
         if asked and scope["path"] == PICTURE:
             await self._draw(send, query)
         elif asked and scope["path"] == "/":
-            await self.app(scope, receive, _Rewriter(send, lambda page: rewrite(page, query, _origin(scope))))
+            await self.app(scope, receive, _Rewriter(send, lambda page: rewrite(page, query, _origin(scope), self.script)))
         else:
             await self.app(scope, receive, send)
 
@@ -89,17 +90,19 @@ def experiment(query: str) -> Experiment:
         return RoundTrip()
 
 
-def rewrite(page: bytes, query: str, origin: str) -> bytes:
+def rewrite(page: bytes, query: str, origin: str, script: str = "") -> bytes:
     """The served page with the link's preview in its head.
 
     Args:
         page: as Gradio serves it.
         query: of the link; anything.
         origin: scheme and host of the page.
+        script: runs before all others.
     """
     cut = page.find(_SCRIPT) if _SCRIPT in page else len(page)
     head, rest = _FOREIGN.sub(b"", page[:cut]), page[cut:]
-    return head.replace(b"<head>", b"<head>" + tags(query, origin).encode(), 1) + rest
+    added = tags(query, origin) + (f"<script>{script}</script>" if script else "")
+    return head.replace(b"<head>", b"<head>" + added.encode(), 1) + rest
 
 
 def tags(query: str, origin: str) -> str:

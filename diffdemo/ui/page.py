@@ -319,5 +319,5 @@ def launch_options() -> dict[str, Any]:
         "pwa": False,
         "state_session_capacity": SESSIONS,
         "mcp_server": _has_mcp(),
-        "app_kwargs": {"middleware": [Middleware(Guard, uploads=_uploads()), Middleware(health.Health), Middleware(Unfurl)]},
+        "app_kwargs": {"middleware": [Middleware(Guard, uploads=_uploads()), Middleware(health.Health), Middleware(Unfurl, script=(STATIC / "first.js").read_text())]},
     }

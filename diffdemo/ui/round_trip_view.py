@@ -1,5 +1,6 @@
 """What the tab "There and back" shows of its experiment, as plain data."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +20,7 @@ def partial_map(progress: Progress, experiment: RoundTrip, noises: list[str], pi
 
 
 def full_map(result: RoundTripResult, picture: dict[str, str]) -> dict[str, Any]:
-    """The finished map with the path of every seed."""
+    """The finished map with the path of every seed, as text: Gradio's front end copies objects at every turn, and most paths are never looked at."""
     noises, reconstructions = uris(result.x_n), uris(result.reconstructions)
     items = [_item(result, row, noises[row], reconstructions[row]) for row in range(len(noises))]
     legend = [{"kind": "back", "text": "✓ came back"}, {"kind": "changed", "text": "≠ another picture"}]
@@ -41,7 +42,7 @@ def _item(result: RoundTripResult, row: int, noise: str, reconstruction: str) ->
         "kept": 1 - min(1.0, float(result.rmse[row]) / result.unrelated) if share is None else share,
         "label": f"{'✓' if back else '≠'} {kept}".strip(),
         "noise_alt": _noise_alt(seed, e), "reconstruction_alt": f"seed {seed}, reconstruction, {words}, {verdict}",
-        "summary": f"{verdict.capitalize()}: {words}.", "path": _frames(result.path, row),
+        "summary": f"{verdict.capitalize()}: {words}.", "path": json.dumps(_frames(result.path, row)),
         "query": replace(e, seeds=(seed,)).to_query(),
     }  # fmt: skip
 

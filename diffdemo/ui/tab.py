@@ -20,7 +20,6 @@ from diffdemo.ui.shelf import Models
 from diffdemo.ui.widgets import bar, html
 
 SENTENCE = f'<p class="text" role="status" aria-live="polite"></p><p class="note"></p><div class="share"></div>{bar("Progress")}'
-PICTURES = 2.0  # pauses between pictures at least: what sends them and what draws them take from the run
 PATIENCE = 60  # seconds that a run may take, roughly, without having been asked for by Run
 LINK = "{link}"  # stands for the link in the words for a forum; the browser knows where the page is
 WAITING = {"text": "Computing …", "note": ""}
@@ -35,7 +34,7 @@ class Tab:
     kind: ClassVar[type[Experiment]]
     body: ClassVar[tuple[str, str]]  # the script in static/ and the markup it fills
     updates: ClassVar[int] = 10  # pictures are sent at most this often while a run works
-    pause: ClassVar[float] = 0.25  # seconds between two yields at least, unless a network call takes longer; Stop waits for so long at most
+    pause: ClassVar[float] = 0.6  # seconds between two yields at least: each takes from the run, as does drawing it; Stop waits for so long at most
 
     def layout(self) -> None:
         """Build the tab's widgets inside the current gr.Tab."""
@@ -109,9 +108,14 @@ class Tab:
             "markdown": report.markdown(result, LINK), "film": report.animated(result.experiment), "space": os.environ.get("SPACE_ID", ""),
         }  # fmt: skip
 
-    def paced(self, items: Iterator[Any]) -> Iterator[tuple[Any, bool]]:
-        """The items that are worth sending, the last always, each with whether its pictures are due too; what is quick passes unseen."""
-        sent = pictured = shown = -math.inf
+    def paced(self, items: Iterator[Any], begun: bool = False) -> Iterator[tuple[Any, bool]]:
+        """The items that are worth sending, the last always, each with whether its pictures are due too; what is quick passes unseen.
+
+        Args:
+            items: of a run.
+            begun: something of it was sent already, just now.
+        """
+        sent, shown = time.monotonic() if begun else -math.inf, -math.inf
         for item in items:
             if not isinstance(item, Progress):
                 yield item, True
@@ -119,10 +123,8 @@ class Tab:
             now = time.monotonic()
             if now - sent < self.pause:
                 continue
-            due = now - pictured >= PICTURES * self.pause and (item.done - shown) * self.updates >= item.total
-            if due:
-                pictured, shown = now, item.done
-            sent = now
+            due = (item.done - shown) * self.updates >= item.total
+            sent, shown = now, item.done if due else shown
             yield item, due
 
 

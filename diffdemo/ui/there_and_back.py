@@ -49,7 +49,7 @@ class ThereAndBack(Tab):
         if early := service.preview(trip, model, given):
             noises = uris(early.x_n)
             yield views.previewed(early, text), round_trip_view.partial_map(early, trip, noises, picture)
-        for item, due in self.paced(service.stream(trip, model, given)):
+        for item, due in self.paced(service.stream(trip, model, given), begun=early is not None):
             if isinstance(item, RoundTripResult):
                 yield self.finished(item)
             elif due and not (early and item.done < SHARPER * item.total):

@@ -106,3 +106,16 @@ def test_a_drawing_becomes_the_picture(page):
     page.click("#pad .use")
     expect(page.locator("#portrait p")).to_contain_text("Your picture as the model sees it", timeout=WAIT)
     expect(sentence(page)).to_contain_text("Of 2 noises", timeout=WAIT)
+
+
+def test_a_page_at_rest_draws_no_frames(browser, address):
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.add_init_script(
+        "const next = window.requestAnimationFrame; window.frames_drawn = 0; window.requestAnimationFrame = f => { window.frames_drawn++; return next(f); };"
+    )
+    page.goto(address)
+    page.wait_for_selector("#map .tile")
+    page.wait_for_function(
+        "() => { const before = window.frames_drawn; return new Promise(done => setTimeout(() => done(window.frames_drawn === before), 700)); }"
+    )
+    page.close()

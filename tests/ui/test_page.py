@@ -131,3 +131,10 @@ def test_the_page_opens_with_a_finished_result_in_it(address):
     html = urllib.request.urlopen(address).read().decode()
     assert "Of 16 noises of 250 steps" in html
     assert "diffdemo" in html
+
+
+def test_no_event_shows_progress_on_its_outputs(built):
+    demo = built[0]
+    events = [event for event in demo.config["dependencies"] if event["outputs"]]
+    assert events
+    assert all(event["show_progress_on"] == [] or event["api_visibility"] == "public" for event in events)

@@ -50,7 +50,7 @@ def test_there_and_back_streams_and_ends_with_the_finished_map(models):
         assert item["back"] in (True, False)
         assert item["label"][0] in "✓≠"
         assert "attributes kept" in item["reconstruction_alt"]
-        assert len(item["path"]) == 4
+        assert len(json.loads(item["path"])) == 4
     assert json.dumps(found)
     assert found["items"][0]["noise"] == partial[0][1]["items"][0]["noise"]
 

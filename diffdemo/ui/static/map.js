@@ -95,7 +95,8 @@ const cell = (row, src, alt, caption) => {
 const drawDetail = () => {
   const value = props.value || {}, item = items()[chosen];
   detail.replaceChildren();
-  if (!item || !Array.isArray(item.path) || !value.picture) return;
+  if (!item || typeof item.path !== 'string' || !value.picture) return;
+  const path = JSON.parse(item.path);
   tag('h3', '', detail, `Seed ${item.seed}, there and back`);
   tag('p', 'line ' + outcome(item), detail, item.summary);
   const acts = tag('p', 'acts', detail), alone = tag('a', '', acts, `Open seed ${item.seed} alone`);
@@ -107,9 +108,9 @@ const drawDetail = () => {
   });
   const states = tag('div', 'strip', detail), guesses = tag('div', 'strip', detail);
   states.setAttribute('aria-label', 'The state on its way'); guesses.setAttribute('aria-label', 'The estimate on its way');
-  states.style.setProperty('--count', item.path.length + 2); guesses.style.setProperty('--count', item.path.length + 2);
+  states.style.setProperty('--count', path.length + 2); guesses.style.setProperty('--count', path.length + 2);
   cell(states, value.picture.src, value.picture.alt, 'x0'); cell(guesses, null, '', 'x0_hat');
-  item.path.forEach(frame => {
+  path.forEach(frame => {
     cell(states, frame.x, `seed ${item.seed}, the state at n = ${frame.n}`, `n ${frame.n}`);
     cell(guesses, frame.x0_hat, `seed ${item.seed}, the clean picture estimated at n = ${frame.n}`, `from ${frame.n}`);
   });
