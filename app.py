@@ -17,6 +17,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--server-name", help="address to listen on (default: GRADIO_SERVER_NAME, else 127.0.0.1)")
     parser.add_argument("--port", type=int, help="port (default: GRADIO_SERVER_PORT, else the first free one from 7860)")
     parser.add_argument("--limit", type=float, help="seconds, as estimated before, that one run may take (default: 120 on a Space, else no limit)")
+    parser.add_argument("--lazy", action="store_true", help="compute what the other tabs open with only when they are opened, not before")
     parser.add_argument("--share", action="store_true", help="also open a public gradio.live link")
     return parser.parse_args(arguments)
 
@@ -28,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(format="%(asctime)s %(message)s")
     logging.getLogger("diffdemo").setLevel(logging.INFO)  # one line a run
     few_heaps()
-    from diffdemo.ui import build_demo, launch_options, warm  # seconds to import: after the flags are known to be right
+    from diffdemo.ui import ahead, build_demo, launch_options, warm  # seconds to import: after the flags are known to be right
 
     try:
         demo, options = build_demo(args.model, args.device, args.limit), launch_options()
@@ -38,6 +39,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         demo.launch(server_name=args.server_name, server_port=args.port, share=args.share, prevent_thread_lock=True, **options)
         warm(demo)
+        if not args.lazy:
+            ahead(demo)
         demo.block_thread()
     except DiffdemoError as error:
         print(f"diffdemo: {error}", file=sys.stderr)

@@ -5,7 +5,7 @@ import math
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 from weakref import WeakValueDictionary
@@ -31,6 +31,7 @@ except ImportError:
 log = logging.getLogger("diffdemo")
 MAX_BYTES = 200_000_000  # of all results kept
 PREVIEW_SECONDS = 1.0  # more than this, as estimated, and a preview is none
+BREATH = 0.2  # seconds between looks whether others' runs are over
 SLACK = 3  # times the limit that a run may really take: estimates are rough, and others may be waiting for the same cores
 _at_hand: "WeakValueDictionary[str, Model]" = WeakValueDictionary()  # what a borrowed process finds by name; networks are not sent to it
 
@@ -125,6 +126,7 @@ def weight(value: Any) -> int:
 
 
 results = Results()
+_under_way: set[object] = set()  # runs that have begun and not ended
 
 
 def _key(experiment: Experiment, model: Model) -> tuple:
@@ -167,6 +169,25 @@ def stream(experiment: Experiment, model: Model | None = None, given: Image.Imag
         yield item
 
 
+def ahead(wanted: Iterable[tuple[Experiment, Model]], kept: Results = results) -> None:
+    """Compute results before anybody asks for them, in the pauses between the runs of others; what cannot be run is left out.
+
+    Args:
+        wanted: experiments and their models.
+        kept: where results are kept.
+    """
+    for experiment, model in wanted:
+        try:
+            key = _key(experiment, lab.resolve(experiment, model))
+            for _ in stream(experiment, model, kept=kept):
+                if kept.get(key) is not None:  # done, by this or by somebody
+                    break
+                while len(_under_way) > 1:  # this one, and somebody's
+                    time.sleep(BREATH)
+        except DiffdemoError as error:
+            log.info("%s not computed ahead: %s", experiment.kind, error)
+
+
 def run(experiment: Experiment, model: Model, given: Image.Image | None = None) -> Any:
     """The result that `stream` ends with; arguments and errors as there."""
     (result,) = deque(stream(experiment, model, given), maxlen=1)
@@ -200,7 +221,8 @@ def _in_time(items: Iterator[Any]) -> Iterator[Any]:
 
 def _logged(experiment: Experiment, asked: Price, items: Iterator[Any]) -> Iterator[Any]:
     """The same items; one line in the log when they end, however they do."""
-    began, outcome = time.monotonic(), "stopped"
+    began, outcome, run = time.monotonic(), "stopped", object()
+    _under_way.add(run)
     try:
         yield from items
         outcome = "done"
@@ -208,6 +230,7 @@ def _logged(experiment: Experiment, asked: Price, items: Iterator[Any]) -> Itera
         outcome = "failed"
         raise
     finally:
+        _under_way.discard(run)
         log.info("%s %s, model %s, %d calls, %.1f s", experiment.kind, outcome, experiment.model, asked.calls, time.monotonic() - began)  # type: ignore[attr-defined]
 
 

@@ -70,7 +70,7 @@ def served(*flags: str, env: dict[str, str] | None = None, program: Sequence[str
         program: the file that is run, and its own arguments before those of app.py.
     """
     port = free_port()
-    command = [sys.executable, *program, "--server-name", "127.0.0.1", "--port", str(port), "--device", "cpu", *flags]
+    command = [sys.executable, *program, "--server-name", "127.0.0.1", "--port", str(port), "--device", "cpu", "--lazy", *flags]
     with tempfile.TemporaryDirectory() as folder:
         said, files = Path(folder) / "server.log", Path(folder) / "files"
         more = {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", "GRADIO_TEMP_DIR": str(files), **(env or {})}

@@ -16,6 +16,7 @@ from diffdemo.sheets import TileRow
 
 __all__ = ["animated", "as_json", "check_film", "film", "markdown", "note", "sentence", "settings", "table", "tiles", "told"]
 
+OWN = "a picture of my own"
 _ROOMS: dict[type[Experiment], ModuleType] = {
     RoundTrip: round_trip,
     Curve: curve,
@@ -31,7 +32,7 @@ def sentence(result: Any) -> str:
     return _room(result).sentence(result)
 
 
-def told(result: Any, own: str) -> str:
+def told(result: Any, own: str = OWN) -> str:
     """The same sentence for others to read: the picture by its name, and where it is somebody's own, as `own`."""
     e = result.experiment
     return sentence(result).replace("your picture", words(e.picture, own) if isinstance(e, RoundTrip) else own)
@@ -89,8 +90,7 @@ def film(result: Any, schedule: Schedule) -> list[np.ndarray]:
 
 def markdown(result: Any, link: str = "") -> str:
     """The result for a forum: the sentence, the settings, and the link to open it with."""
-    own = "a picture of my own"
-    parts = [f"**{told(result, own)}**", re.sub(r"([\\`*_\[\]<>|~#])", r"\\\1", f"diffdemo: {settings(result.experiment, own)}.")]
+    parts = [f"**{told(result)}**", re.sub(r"([\\`*_\[\]<>|~#])", r"\\\1", f"diffdemo: {settings(result.experiment, OWN)}.")]
     return "\n\n".join([*parts, *([f"[Open this experiment]({link})"] if link else [])]) + "\n"
 
 

@@ -35,6 +35,13 @@ class CouldHaveBeen(Tab):
     """x_n, the top candidates with exact probabilities, two guesses, attributes; a flip-book over all n."""
 
     title, question, how = "What could it have been?", "How sure can anyone be?", HOW
+    asked = "How sure can the model be?"
+    answer = (
+        "As sure as x_n allows, and no surer: after few steps one picture is left, after all of them every picture is as "
+        "probable as before. What the network answers in one step is the mean of what is left, which is why it looks blurred."
+    )
+    leads = "At first anything is possible, at last one picture. When is it decided?"
+    n = 450
     kind = Belief
     body = (
         "belief",

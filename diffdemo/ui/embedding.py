@@ -49,6 +49,12 @@ class IsAnEmbedding(Tab):
     """
 
     title, question, how = "Is x_T an embedding?", "Which x_T come back?", HOW
+    asked = "Is x_T not an embedding of the picture? Do two seeds give it two embeddings?"
+    answer = (
+        "Noise that is drawn knows nothing of the picture. Inversion finds an x_T that leads back, but it is not noise like "
+        "any other. And once the path down is kept, every x_T leads back: the path is the code."
+    )
+    leads = "One picture can have many codes. Can one noisy picture have come from two pictures?"
     kind = Embedding
     body = ("embed", MARKUP)
 

@@ -8,9 +8,8 @@ import gradio as gr
 from diffdemo import models
 from diffdemo.errors import ModelError
 from diffdemo.models import Loading, estimate_seconds
-from diffdemo.ui.rail import QUIET
 from diffdemo.ui.shelf import Models, listed
-from diffdemo.ui.widgets import RawDropdown, bar, html, told
+from diffdemo.ui.widgets import QUIET, RawDropdown, bar, html, told
 
 ROWS, CALLS = 4, 20  # of the run whose time is told
 CARD = f'<p class="text"></p><p class="note"></p>{bar("Loading")}'

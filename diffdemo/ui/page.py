@@ -5,6 +5,7 @@ import math
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -22,21 +23,21 @@ from diffdemo.errors import DiffdemoError, ExperimentError
 from diffdemo.fields import FIELDS, by_hash
 from diffdemo.guard import KEPT, Guard
 from diffdemo.models import load_model
-from diffdemo.ui import controls, endpoints, files, handlers, links, views
+from diffdemo.ui import answer, controls, endpoints, files, handlers, links, opening, views
 from diffdemo.ui.controls import RAIL
 from diffdemo.ui.could_have_been import CouldHaveBeen
 from diffdemo.ui.embedding import IsAnEmbedding
 from diffdemo.ui.no_return import NoReturn
 from diffdemo.ui.others import Others
 from diffdemo.ui.paths_split import PathsSplit
-from diffdemo.ui.rail import QUIET, Rail, default_trip
+from diffdemo.ui.rail import Rail, default_trip
 from diffdemo.ui.second import Second
 from diffdemo.ui.shelf import Models
-from diffdemo.ui.tab import Tab, answer, long
+from diffdemo.ui.tab import Tab, answered, long
 from diffdemo.ui.there_and_back import ThereAndBack
 from diffdemo.ui.turns import take_turns
 from diffdemo.ui.two_pictures import TwoPictures
-from diffdemo.ui.widgets import STATIC, RawNumber, RawRadio, Uploaded, html, told
+from diffdemo.ui.widgets import QUIET, STATIC, RawNumber, RawRadio, Uploaded, html, told
 from diffdemo.unfurl import Unfurl
 
 TITLE = "diffdemo: what noise does in a diffusion model"
@@ -84,8 +85,14 @@ def warm(demo: gr.Blocks) -> None:
     page: Page = demo.exhibit
     tab, trip, model = page.tabs[0], default_trip(page.models), page.models.first
     sentence, tab.shown.value = tab.finished(service.run(trip, model))  # nobody looks yet, so without a preview
-    tab.sentence.value = answer(sentence, trip, model)
+    tab.sentence.value = answered(sentence, trip, model)
     demo.config = demo.get_config_file()  # what is sent to whoever comes from now on
+
+
+def ahead(demo: gr.Blocks) -> threading.Thread:
+    """Once the page is warm: begin to compute what its other tabs open with, while nobody else runs anything."""
+    page: Page = demo.exhibit
+    return opening.ahead(page.tabs[1:], page.rail, page.models)
 
 
 @cache
@@ -133,6 +140,8 @@ class Page:
                 self.notice = html("notice", '<p class="notice" role="alert"></p>', "rail", links.said(""))
                 with gr.Tabs() as self.strip:
                     places = [self._tab(number, tab) for number, tab in enumerate(self.tabs)]
+                    with gr.Tab(answer.TITLE, id=len(self.tabs), render_children=True):
+                        answer.layout(self.tabs)
         self.open = RawNumber(0, visible=False)  # the number of the open tab; the browser holds it, for Gradio forgets the State of old sessions
         self.pending = gr.State(None)  # an experiment from a link or a file, and its picture: it runs next, whatever the controls say by then
         self.wanted = gr.State(None)  # an experiment from a link whose model is not loaded yet
@@ -144,6 +153,7 @@ class Page:
     def _tab(self, number: int, tab: Tab) -> gr.Tab:
         with gr.Tab(tab.title, id=number, render_children=True) as place:
             tab.layout()
+            tab.lead([*(each.title for each in self.tabs), answer.TITLE][number + 1])
         return place
 
     def _wire(self, places: list[gr.Tab]) -> None:
@@ -160,8 +170,9 @@ class Page:
             self.belief.clear.click(lambda: [], None, collected, queue=False, **QUIET),
         ]
         runs += [event.success(**refresh) for event in chosen]
+        state = [self.open, self.pending, rail.switch, rail.n]
         for number, place in enumerate(places):
-            opened = place.select(lambda number=number: number, None, self.open, queue=False, **QUIET)
+            opened = place.select(told(self._opened, number), state, [self.open, rail.n, rail.readouts], queue=False, **QUIET)
             runs.append(opened.success(**refresh))
         self._wire_links(refresh, runs)
         rail.stop.click(_stopped, sentences, sentences, cancels=runs, queue=False, **QUIET)
@@ -243,6 +254,12 @@ class Page:
             self.notice: links.said(links.remark(e, model, here), run=e.kind if here else ""),
         }  # fmt: skip
 
+    def _opened(self, number: int, before: Any, pending: Any, name: Any, n: Any) -> tuple[Any, Any, Any]:
+        """The number of the tab that was opened, and where the dial stands now; a link has opened its tab, and set the dial, itself."""
+        model = self.models[name]
+        moved = n if pending or before == number else opening.dial(self.tabs, self.tabs[number], model, n)
+        return (number, gr.skip(), gr.skip()) if moved == n else (number, moved, views.readouts(model, moved))
+
     def _run(self, number: int, *values: Any) -> Iterator[tuple]:
         yield from self._placed(number, self._tab_at(number).run(self.models, self._asked(number, values)))
 
@@ -319,5 +336,11 @@ def launch_options() -> dict[str, Any]:
         "pwa": False,
         "state_session_capacity": SESSIONS,
         "mcp_server": _has_mcp(),
-        "app_kwargs": {"middleware": [Middleware(Guard, uploads=_uploads()), Middleware(health.Health), Middleware(Unfurl, script=(STATIC / "first.js").read_text())]},
+        "app_kwargs": {
+            "middleware": [
+                Middleware(Guard, uploads=_uploads()),
+                Middleware(health.Health),
+                Middleware(Unfurl, script=(STATIC / "first.js").read_text()),
+            ]
+        },
     }

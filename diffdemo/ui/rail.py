@@ -11,11 +11,9 @@ from diffdemo.models import Model
 from diffdemo.ui import controls, handlers, links, pad, views
 from diffdemo.ui.controls import Settings
 from diffdemo.ui.shelf import Models
-from diffdemo.ui.widgets import RawNumber, Upload, choice, html, line, slider, told
+from diffdemo.ui.widgets import QUIET, RawNumber, Upload, choice, html, line, slider, told
 
 CLAMP = "(name, n) => [name, Number.isFinite(n) ? Math.min(1000, Math.max(0, Math.round(n))) : 0]"
-# no progress shown, on no component: Gradio would copy the value of every output at each step, and run a clock in it, a third of a core
-QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "show_progress_on": []}
 FRESH = "(eta, solver) => eta > 0 ? 'ddim' : solver"  # the one solver that draws fresh noise
 MAX_STEPS = 200
 

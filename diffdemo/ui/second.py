@@ -6,9 +6,8 @@ import gradio as gr
 
 from diffdemo.models import Model
 from diffdemo.ui import handlers
-from diffdemo.ui.rail import QUIET
 from diffdemo.ui.shelf import Models
-from diffdemo.ui.widgets import html, told
+from diffdemo.ui.widgets import QUIET, html, told
 
 STRIP = '<div class="examples" role="group" aria-label="Examples for the second picture"></div>'
 

@@ -11,7 +11,7 @@ import gradio as gr
 
 from diffdemo import report, service
 from diffdemo.experiment import Experiment
-from diffdemo.fields import by_hash
+from diffdemo.fields import FIELDS, by_hash
 from diffdemo.lab import Progress
 from diffdemo.models import Model, duration
 from diffdemo.ui import links, views
@@ -31,6 +31,10 @@ class Tab:
     title: ClassVar[str]
     question: ClassVar[str]
     how: ClassVar[str]
+    asked: ClassVar[str]  # in the words of the thread
+    answer: ClassVar[str]  # whatever the picture and the model
+    leads: ClassVar[str]  # to the next tab
+    n: ClassVar[int] = FIELDS["n"].default  # of the example that it opens with, with T = 1000
     kind: ClassVar[type[Experiment]]
     body: ClassVar[tuple[str, str]]  # the script in static/ and the markup it fills
     updates: ClassVar[int] = 10  # pictures are sent at most this often while a run works
@@ -45,6 +49,10 @@ class Tab:
         self.shown = html(script, markup, script, None)
         with gr.Accordion("How this is computed", open=False):
             gr.Markdown(self.how, latex_delimiters=[{"left": "$", "right": "$", "display": False}])
+
+    def lead(self, following: str) -> None:
+        """Build the line at the end that leads to the tab of that title."""
+        html("leads", '<p class="leads"></p>', "answer", {"text": self.leads, "title": following}, elem_id=f"{self.kind.kind}-leads")
 
     def controls(self) -> None:
         """Build the widgets that only this tab needs, between question and sentence; none by default."""
@@ -81,7 +89,7 @@ class Tab:
             DiffdemoError: it cannot be run with this model.
         """
         for sentence, found in self.work(asked, model, given):
-            yield sentence if "total" in sentence else {**answer(sentence, asked, model), "fresh": True}, found
+            yield sentence if "total" in sentence else {**answered(sentence, asked, model), "fresh": True}, found
 
     def arrive(self, models: Models, sentence: Any, values: tuple) -> Iterator[tuple[Any, Any]]:
         """Run only if what the tab shows is not what the rail describes, and if nobody has to wait long for what nobody asked for."""
@@ -104,7 +112,7 @@ class Tab:
     def words(self, result: Any) -> dict[str, Any]:
         """What the sentence component shows of a finished run: the words, the link, and what can be taken away."""
         return {
-            "text": report.sentence(result), "note": report.note(result), "link": result.experiment.to_query(),
+            "text": report.sentence(result), "note": report.note(result), "link": result.experiment.to_query(), "told": report.told(result),
             "markdown": report.markdown(result, LINK), "film": report.animated(result.experiment), "space": os.environ.get("SPACE_ID", ""),
         }  # fmt: skip
 
@@ -137,7 +145,7 @@ def long(asked: Any, model: Model) -> dict[str, Any] | None:
     return {"text": text, "note": f"{price.calls:,} network calls of {model.name}."}
 
 
-def answer(sentence: dict[str, Any], asked: Any, model: Model) -> dict[str, Any]:
+def answered(sentence: dict[str, Any], asked: Any, model: Model) -> dict[str, Any]:
     """The sentence of a finished run, with the query it answers and what computed it."""
     return {**sentence, "query": query(asked), "note": f"{sentence['note']} In {model.engine}."}
 

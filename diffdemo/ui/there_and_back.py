@@ -37,6 +37,12 @@ class ThereAndBack(Tab):
     """One picture → many seeds → many x_n → many reconstructions, two linked galleries."""
 
     title, question, how = "There and back", "Does it come back?", HOW
+    asked = "I add all 1000 steps of noise, denoise, and get another picture. With 200 to 300 steps I get mine back. Why?"
+    answer = (
+        "What a few steps leave of a picture is enough to find it again. All of them leave nothing of it, and the way back "
+        "then ends at some picture of the kind that the model knows."
+    )
+    leads = "So it comes back from 250 steps and not from 1000. Where does that end?"
     kind = RoundTrip
     body = ("map", '<div class="map-host"></div><div class="map-detail"></div>')
     updates = 10

@@ -40,6 +40,13 @@ class TwoPictures(Tab):
     """
 
     title, question, how = "Two pictures, one noise", "Can two pictures share one x_n?", HOW
+    asked = "Can two pictures share one noise?"
+    answer = (
+        "Every x_n belongs to every picture, with another noise for each. What differs is how probable that noise is: after "
+        "few steps beyond all doubt, after all of them hardly."
+    )
+    leads = "Two pictures can be weighed against each other. And ten thousand?"
+    n = 500
     kind = Collision
     body = ("collide", MARKUP)
 

@@ -108,14 +108,15 @@ def test_a_drawing_becomes_the_picture(page):
     expect(sentence(page)).to_contain_text("Of 2 noises", timeout=WAIT)
 
 
+COUNTED = """window.drawn = 0; const next = window.requestAnimationFrame;
+window.requestAnimationFrame = step => { window.drawn++; return next(step); };"""
+STILL = """() => { const before = window.drawn; return new Promise(done => setTimeout(() => done(window.drawn === before), 700)); }"""
+
+
 def test_a_page_at_rest_draws_no_frames(browser, address):
     page = browser.new_page(viewport={"width": 1280, "height": 900})
-    page.add_init_script(
-        "const next = window.requestAnimationFrame; window.frames_drawn = 0; window.requestAnimationFrame = f => { window.frames_drawn++; return next(f); };"
-    )
+    page.add_init_script(COUNTED)
     page.goto(address)
     page.wait_for_selector("#map .tile")
-    page.wait_for_function(
-        "() => { const before = window.frames_drawn; return new Promise(done => setTimeout(() => done(window.frames_drawn === before), 700)); }"
-    )
+    page.wait_for_function(STILL)
     page.close()

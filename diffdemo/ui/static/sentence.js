@@ -1,10 +1,6 @@
 // The result in one sentence, how far it is while the network works, and what can be taken away when it is done.
-// props.value = {text, note, done, total} or {text, note, link, markdown, film, space, fresh}; `link` is the query of the experiment.
+// props.value = {text, note, done, total} or {text, note, link, told, markdown, film, space, fresh}; `link` is the query of the experiment.
 const share = element.querySelector('.share');
-
-const own = () => location.origin + location.pathname;
-const space = value => (/^[\w.-]+\/[\w.-]+$/.test(value.space || '') ? `https://huggingface.co/spaces/${value.space}` : '');
-const address = value => `${space(value) || own()}?${value.link}`;
 
 // The address bar follows the run; in the frame of a Space the page around it is told too.
 const push = value => {
@@ -14,27 +10,13 @@ const push = value => {
   if (window.parent !== window) window.parent.postMessage({queryString: value.link, hash: ''}, 'https://huggingface.co');
 };
 
-const copy = async (words, button) => {
-  const done = said => { const before = button.dataset.said; button.textContent = said; setTimeout(() => { button.textContent = before; }, 1800); };
-  try { await navigator.clipboard.writeText(words); done('Copied'); return; } catch { /* not allowed here: the older way */ }
-  const area = tag('textarea', 'by-hand', share);
-  area.value = words; area.setAttribute('aria-label', 'Text to copy'); area.select();
-  if (document.execCommand('copy')) { area.remove(); done('Copied'); } else button.textContent = 'Copy the text below';
-};
-
-const button = (parent, words, act) => {
-  const made = tag('button', '', parent, words);
-  made.type = 'button'; made.dataset.said = words;
-  made.addEventListener('click', () => act(made));
-};
-
 const FILES = [['sheet', 'Contact sheet, PNG'], ['webp', 'Film, WebP'], ['gif', 'Film, GIF'], ['csv', 'Table, CSV'], ['json', 'All numbers, JSON'], ['zip', 'Everything, ZIP']];
 const drawShare = value => {
   share.replaceChildren();
   if (typeof value.link !== 'string') return;
-  button(share, 'Copy link', made => copy(address(value), made));
-  if (space(value)) button(share, 'Copy link with preview', made => copy(`${own()}?${value.link}`, made));
-  button(share, 'Copy for the forum', made => copy(String(value.markdown || '').replaceAll('{link}', address(value)), made));
+  button(share, 'Copy link', made => copy(address(value), made, share));
+  if (space(value)) button(share, 'Copy link with preview', made => copy(`${own()}?${value.link}`, made, share));
+  button(share, 'Copy for the forum', made => copy(String(value.markdown || '').replaceAll('{link}', address(value)), made, share));
   const save = tag('details', 'save', share);
   tag('summary', '', save, 'Save');
   const list = tag('div', 'files', save), label = tag('label', '', list), box = tag('input', '', label);
@@ -44,11 +26,15 @@ const drawShare = value => {
     button(list, words, () => trigger('select', {index: kind, value: box.checked})));
 };
 
+const remember = ({link, told, space}) => {
+  if (typeof link === 'string' && told) keep([...found().filter(run => run.link !== link), {link, told, space}]);
+};
+
 let shared;
 const draw = () => {
   const value = props.value || {};
   report(element, value);
-  if (shared !== value.link) { shared = value.link; drawShare(value); }
+  if (shared !== value.link) { shared = value.link; drawShare(value); remember(value); }
   if (value.fresh && value.link) push(value);
 };
 watch('value', draw);
