@@ -107,8 +107,8 @@ def test_a_taken_port_gets_one_sentence(monkeypatch, capsys):
 
 
 def test_flags_of_the_app(capsys):
-    args = app.parse(["--model", "m", "--server-name", "0.0.0.0", "--port", "1", "--share", "--device", "cpu", "--limit", "9"])
-    assert vars(args) == {"limit": 9.0, "model": "m", "device": "cpu", "server_name": "0.0.0.0", "port": 1, "share": True}
+    args = app.parse(["--model", "m", "--server-name", "0.0.0.0", "--port", "1", "--share", "--device", "cpu", "--limit", "9", "--lazy"])
+    assert vars(args) == {"lazy": True, "limit": 9.0, "model": "m", "device": "cpu", "server_name": "0.0.0.0", "port": 1, "share": True}
     assert app.main(["--model", "cats"]) == 2
     assert "no model 'cats'" in capsys.readouterr().err
     with pytest.raises(SystemExit):

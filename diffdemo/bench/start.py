@@ -56,7 +56,7 @@ def served() -> Iterator[str]:
     """
     port, began = _free_port(), time.perf_counter()
     address = f"http://127.0.0.1:{port}/"
-    process = subprocess.Popen([sys.executable, str(APP), "--port", str(port), "--lazy"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([sys.executable, str(APP), "--lazy", "--port", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         while not _answers(address):
             if process.poll() is not None or time.perf_counter() - began > PATIENCE:

@@ -31,8 +31,8 @@ def test_point_of_no_return_draws_a_chart_and_a_level_sets_the_dial(page):
 
 def test_what_could_it_have_been_flips_through_the_levels(page):
     open_tab(page, "What could it have been?")
-    expect(sentence(page, "belief")).to_contain_text("After 250 steps of noise", timeout=WAIT)
-    expect(page.locator("#belief output")).to_have_text("n = 250")
+    expect(sentence(page, "belief")).to_contain_text("After 450 steps of noise", timeout=WAIT)
+    expect(page.locator("#belief output")).to_have_text("n = 450")
     assert page.locator("#belief .row").count() == 6
     assert page.locator("#belief dt").count() == 14
     page.locator("#belief input[type=range]").focus()
@@ -133,11 +133,11 @@ def test_the_model_switch_brings_digits_to_the_open_tab_and_the_others(page):
     expect(page.locator("#portrait p")).to_contain_text("MNIST test set")
     expect(page.locator("#another")).to_contain_text("digit")
     open_tab(page, "What could it have been?")
-    expect(sentence(page, "belief")).to_contain_text("After 250 steps of noise", timeout=WAIT)
+    expect(sentence(page, "belief")).to_contain_text("After 450 steps of noise", timeout=WAIT)
     expect(page.locator("#belief dt")).to_have_text("class")
     open_tab(page, "Two pictures, one noise")
     expect(page.locator("#second p")).to_contain_text("Digit 3", timeout=WAIT)
-    expect(sentence(page, "collide")).to_contain_text("At n = 250 the noise that B needs is", timeout=WAIT)
+    expect(sentence(page, "collide")).to_contain_text("At n = 500 the noise that B needs is", timeout=WAIT)
     open_tab(page, "What could it have been?")
     page.get_by_role("radio", name="faces").check()
     expect(page.locator("#belief dt")).to_have_count(14, timeout=WAIT)
