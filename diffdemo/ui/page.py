@@ -48,8 +48,8 @@ HEADER = """
 SPACE_LIMIT = 120.0  # seconds
 QUEUE = 24  # runs that may wait
 SESSIONS = 100  # visitors whose last values Gradio keeps, a quarter of a megabyte each, also for every call of the API
-FILES = {"concurrency_id": "files", "concurrency_limit": 2}
-LANE = {"concurrency_id": "model", "concurrency_limit": 1}
+FILES: dict[str, Any] = {"concurrency_id": "files", "concurrency_limit": 2}
+LANE: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
 
 
 def build_demo(name: str = "faces", device: str | None = None, limit: float | None = None) -> gr.Blocks:
@@ -68,7 +68,7 @@ def build_demo(name: str = "faces", device: str | None = None, limit: float | No
     first = load_model(name, device)
     models = Models(first, device)
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(60, KEPT)) as demo:
-        demo.exhibit = Page(models, demo)
+        demo.exhibit = Page(models, demo)  # type: ignore[attr-defined]  # for `warm`
         gr.Markdown(footer(), elem_id="footer")
         endpoints.publish(models, LANE)
     return take_turns(demo.queue(max_size=QUEUE, default_concurrency_limit=1, api_open=False))
@@ -81,8 +81,9 @@ def warm(demo: gr.Blocks) -> None:
         ModelError: the check failed.
     """
     health.start("cpu")
-    page: Page = demo.exhibit
+    page: Page = demo.exhibit  # type: ignore[attr-defined]
     tab, trip, model = page.tabs[0], default_trip(page.models), page.models.first
+    assert isinstance(tab, ThereAndBack)
     sentence, tab.shown.value = tab.finished(service.run(trip, model))  # nobody looks yet, so without a preview
     tab.sentence.value = answer(sentence, trip, model)
     demo.config = demo.get_config_file()  # what is sent to whoever comes from now on
@@ -149,9 +150,9 @@ class Page:
     def _wire(self, places: list[gr.Tab]) -> None:
         rail, outputs, collected = self.rail, [*(widget for tab in self.tabs for widget in tab.outputs), self.pending], self.belief.collected
         inputs, sentences = [*rail.inputs, *(widget for tab in self.tabs for widget in tab.own)], [tab.sentence for tab in self.tabs]
-        run = {"fn": told(self._run), "inputs": [self.open, *inputs], "outputs": outputs, **QUIET, **LANE}
-        refresh = {**run, "fn": told(self._refresh), "inputs": [self.pending, self.open, *sentences, *inputs]}
-        runs = [rail.run.click(trigger_mode="always_last", **run), rail.n.release(trigger_mode="always_last", **refresh)]
+        run: dict[str, Any] = {"fn": told(self._run), "inputs": [self.open, *inputs], "outputs": outputs, **QUIET, **LANE}
+        refresh: dict[str, Any] = {**run, "fn": told(self._refresh), "inputs": [self.pending, self.open, *sentences, *inputs]}
+        runs: list[Any] = [rail.run.click(trigger_mode="always_last", **run), rail.n.release(trigger_mode="always_last", **refresh)]
         chosen = [
             *rail.wire([self.curve.shown]),
             *self.second.wire(rail.switch, rail.portrait),
@@ -319,5 +320,11 @@ def launch_options() -> dict[str, Any]:
         "pwa": False,
         "state_session_capacity": SESSIONS,
         "mcp_server": _has_mcp(),
-        "app_kwargs": {"middleware": [Middleware(Guard, uploads=_uploads()), Middleware(health.Health), Middleware(Unfurl, script=(STATIC / "first.js").read_text())]},
+        "app_kwargs": {
+            "middleware": [
+                Middleware(Guard, uploads=_uploads()),
+                Middleware(health.Health),
+                Middleware(Unfurl, script=(STATIC / "first.js").read_text()),
+            ]
+        },
     }
