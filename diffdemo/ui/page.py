@@ -68,7 +68,7 @@ def build_demo(name: str = "faces", device: str | None = None, limit: float | No
     first = load_model(name, device)
     models = Models(first, device)
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(60, KEPT)) as demo:
-        demo.exhibit = Page(models, demo)  # type: ignore[attr-defined]  # for `warm`
+        demo.exhibit = Page(models, demo)
         gr.Markdown(footer(), elem_id="footer")
         endpoints.publish(models, LANE)
     return take_turns(demo.queue(max_size=QUEUE, default_concurrency_limit=1, api_open=False))
