@@ -111,7 +111,8 @@ def test_a_drawing_becomes_the_picture(page):
 def test_a_page_at_rest_draws_no_frames(browser, address):
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.add_init_script(
-        "const next = window.requestAnimationFrame; window.frames_drawn = 0; window.requestAnimationFrame = f => { window.frames_drawn++; return next(f); };"
+        "const next = window.requestAnimationFrame; window.frames_drawn = 0;"
+        "window.requestAnimationFrame = f => { window.frames_drawn++; return next(f); };"
     )
     page.goto(address)
     page.wait_for_selector("#map .tile")
