@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from typing import Any, NoReturn
 
 from diffdemo.commands import FAMILIES
 from diffdemo.errors import DiffdemoError
@@ -10,10 +11,10 @@ from diffdemo.errors import DiffdemoError
 class Parser(argparse.ArgumentParser):
     """Takes options by their full names only, and says in one line what is wrong with the others."""
 
-    def __init__(self, **options):
+    def __init__(self, **options: Any):
         super().__init__(allow_abbrev=False, **options)
 
-    def error(self, message: str) -> None:
+    def error(self, message: str) -> NoReturn:
         """Leave with code 2."""
         self.exit(2, f"diffdemo: {message}; see {self.prog} --help\n")
 

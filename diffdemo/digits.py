@@ -14,7 +14,7 @@ import numpy as np
 
 from diffdemo.errors import DiffdemoError
 
-ASSET = Path(__file__).parent / "assets" / "digits.npz"
+ASSET = Path(__file__).parent / "assets" / "digits.npz"  # the images and labels that `read_mnist` gives of "test"
 SIDE = 32
 CLASSES = 10
 _BORDER = 2  # MNIST's 28x28 on a black ground of 32x32
@@ -55,9 +55,3 @@ def read_mnist(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
     if not whole or images[:4].tobytes() != b"\0\0\x08\x03" or labels[:4].tobytes() != b"\0\0\x08\x01":
         raise DiffdemoError(f"The files {paths[0].name} and {paths[1].name} in {folder} are not MNIST in the idx format.")
     return images[16:].reshape(count, 28, 28), labels[8:]
-
-
-def write_line_up(folder: Path) -> None:
-    """Make the bundled line-up from the MNIST files in `folder`."""
-    images, labels = read_mnist(folder, "test")
-    np.savez_compressed(ASSET, images=images, labels=labels)

@@ -4,7 +4,7 @@
 (`matching.read`), for the model's pictures and for real ones alike.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -179,8 +179,8 @@ def survival(model: Model, count: int = 200, levels: tuple[int, ...] = LEVELS) -
         x_n, alpha_bar = model.schedule.add_noise(x0, eps, n), float(model.schedule.alpha_bar[n])
         noisy = x_n.permute(0, 2, 3, 1).numpy()
         draws, guesses = observe(noisy, choices, alpha_bar)
-        ways = {name: partial(lane.draw, model, x_n, n, seeds, **options) for name, options in SAMPLERS.items()}
-        ways[EXACT] = lambda noisy=noisy, a=alpha_bar: images.from_uint8(faces.draw(exact_samples(noisy, choices, a)))
+        ways: dict[str, Callable[[], Tensor]] = {name: partial(lane.draw, model, x_n, n, seeds, **options) for name, options in SAMPLERS.items()}
+        ways[EXACT] = partial(_exact_pictures, noisy, choices, alpha_bar)
         for name, way in ways.items():
             x = way()
             back = metrics.came_back(x0, x, line_up("faces").pictures)
@@ -189,6 +189,10 @@ def survival(model: Model, count: int = 200, levels: tuple[int, ...] = LEVELS) -
             by_attribute = {key: _masked_mean(table, seen) for key, table in tables.items()}
             means = {key: float(table[seen].mean()) for key, table in tables.items()}
             yield SurvivalReport(name, n, float(back.float().mean()), **by_attribute, means=means)
+
+
+def _exact_pictures(x_n: np.ndarray, choices: np.ndarray, alpha_bar: float) -> Tensor:
+    return images.from_uint8(faces.draw(exact_samples(x_n, choices, alpha_bar)))
 
 
 def _masked_mean(table: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ what depends on a model (n <= T, which models and pictures there are) is checked
 
 import base64
 import re
-from dataclasses import asdict, dataclass, fields
+from dataclasses import Field, asdict, dataclass, fields
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlencode
 
@@ -43,10 +43,17 @@ class Experiment:
     """What all experiments share; a subclass is a frozen dataclass whose field names stand in FIELDS."""
 
     kind: ClassVar[str]
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
-    def __post_init__(self):
+    model: str
+    picture: str
+    revision: str
+    prompt: str
+    guidance: float
+
+    def __post_init__(self) -> None:
         accept_all(self)
-        if getattr(self, "prompt", "") and (length := len(self.to_query())) > MAX_QUERY:
+        if self.prompt and (length := len(self.to_query())) > MAX_QUERY:
             raise ExperimentError(f"A link holds at most {MAX_QUERY} characters, this one would have {length}: shorten the prompt or drop pictures.")
 
     def to_query(self) -> str:
@@ -78,7 +85,7 @@ class RoundTrip(Experiment):
     prompt: str = FIELDS["prompt"].default
     guidance: float = FIELDS["guidance"].default
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         check_solver(self)
 
@@ -105,7 +112,7 @@ class Curve(Experiment):
     prompt: str = FIELDS["prompt"].default
     guidance: float = FIELDS["guidance"].default
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         check_solver(self)
         if (tiles := len(self.levels) * len(self.seeds)) > MAX_TILES:
@@ -154,7 +161,7 @@ class Embedding(Experiment):
     prompt: str = FIELDS["prompt"].default
     guidance: float = FIELDS["guidance"].default
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         _check_noise(self, "there is no code of it")
 
@@ -180,7 +187,7 @@ class Collision(Experiment):
     prompt: str = FIELDS["prompt"].default
     guidance: float = FIELDS["guidance"].default
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         _check_noise(self, "two pictures share nothing")
         if not self.other:
@@ -209,7 +216,7 @@ class Branch(Experiment):
     prompt: str = FIELDS["prompt"].default
     guidance: float = FIELDS["guidance"].default
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         _check_futures(self, self.futures)
 
@@ -259,7 +266,7 @@ def experiment_from_query(query: str) -> Experiment:
     kind = values.pop("kind", RoundTrip.kind)
     if kind not in KINDS:
         raise ExperimentError(f"This link is for an experiment this copy does not have; it has {', '.join(KINDS)}.")
-    unknown = [name for name in values if name not in {item.name for item in fields(KINDS[kind])}]  # type: ignore[arg-type]
+    unknown = [name for name in values if name not in {item.name for item in fields(KINDS[kind])}]
     if unknown:
         raise ExperimentError(f"This link has a field that a {kind} does not have: {unknown[0][:40]!r}.")
     return KINDS[kind](**values)

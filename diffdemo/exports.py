@@ -220,7 +220,7 @@ def read_experiment(data: bytes) -> tuple[Experiment, Image.Image | None] | None
         raise ExperimentError(f"The experiment inside this PNG is damaged: it has more than {MAX_QUERY} characters.")
     experiment = experiment_from_query(str(query))
     held = texts.get(PICTURE)
-    if held is None or not by_hash(experiment.picture):  # type: ignore[attr-defined]
+    if held is None or not by_hash(experiment.picture):
         return experiment, None
     return experiment, _held_picture(held)
 
@@ -231,7 +231,7 @@ def _texts(data: bytes) -> dict[str, Any]:
         return {}
     try:
         with Image.open(io.BytesIO(data), formats=("PNG",)) as picture:
-            return dict(picture.info)
+            return {name: text for name, text in picture.info.items() if isinstance(name, str)}
     except (OSError, SyntaxError, EOFError):
         return {}
     except Exception as error:  # Pillow's readers raise anything at all on a damaged file

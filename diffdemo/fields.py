@@ -249,7 +249,7 @@ def parse_levels(text: str) -> tuple[int, ...]:
         ExperimentError: not of that form, or more levels than an experiment takes.
     """
     if found := re.fullmatch(r"([0-9]{1,4}):([0-9]{1,4}):([1-9][0-9]{0,3})", text.strip(), re.ASCII):
-        levels = range(int(found[1]), int(found[2]) + 1, int(found[3]))
+        levels: Sequence[int] = range(int(found[1]), int(found[2]) + 1, int(found[3]))
     elif re.fullmatch(r"[0-9]{1,4}(,[0-9]{1,4})*", text.replace(" ", ""), re.ASCII):
         levels = [int(part) for part in text.replace(" ", "").split(",")]
     else:

@@ -37,10 +37,10 @@ class Line:
     """
 
     label: str
-    y: Sequence[float] | np.ndarray
+    y: np.ndarray
     colour: str
-    low: Sequence[float] | np.ndarray | None = None
-    high: Sequence[float] | np.ndarray | None = None
+    low: np.ndarray | None = None
+    high: np.ndarray | None = None
     dashed: bool = False
 
     def __post_init__(self) -> None:
@@ -51,7 +51,7 @@ class Line:
         for name in ("y", "low", "high"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, _values(getattr(self, name), f"{name} of the line {self.label!r}"))
-        if self.low is not None and not self.low.shape == self.high.shape == self.y.shape:
+        if self.low is not None and self.high is not None and not self.low.shape == self.high.shape == self.y.shape:
             raise DiffdemoError(f"The line {self.label!r} has {len(self.y)} values, but its band {len(self.low)} and {len(self.high)}.")
 
     @property
@@ -80,7 +80,7 @@ class Chart:
     title: str
     x_label: str
     y_label: str
-    x: Sequence[float] | np.ndarray
+    x: np.ndarray
     lines: tuple[Line, ...]
     levels: tuple[tuple[str, float], ...] = ()
     marks: tuple[tuple[str, float], ...] = ()
@@ -220,10 +220,10 @@ class _Pen:
         self.draw.polygon([(x * FINE, y * FINE) for x, y in points], colour)
 
     def clear_around(self, left: float, top: float, right: float, bottom: float) -> None:
-        inside = tuple(round(v * FINE) for v in (left, top, right, bottom))
-        kept = self.page.crop(inside)
+        corner = round(left * FINE), round(top * FINE)
+        kept = self.page.crop((*corner, round(right * FINE), round(bottom * FINE)))
         self.draw.rectangle((0, 0, *self.page.size), "white")
-        self.page.paste(kept, inside[:2])
+        self.page.paste(kept, corner)
 
     def text(self, x: float, y: float, text: str, size: int, colour: str = SOFT, anchor: str = "lm", halo: float = 0) -> None:
         self.draw.text((x * FINE, y * FINE), text, colour, _font(size), anchor, stroke_width=round(halo * FINE), stroke_fill="white")
@@ -254,7 +254,9 @@ def _runs(known: np.ndarray) -> list[np.ndarray]:
 
 def _band(pen: _Pen, place: Frame, line: Line) -> None:
     x, low, high = place.chart.x, line.low, line.high
-    for run in [] if low is None else _runs(np.isfinite(low) & np.isfinite(high)):
+    if low is None or high is None:
+        return
+    for run in _runs(np.isfinite(low) & np.isfinite(high)):
         if len(run) > 1:
             pen.area([place.at(x[i], low[i]) for i in run] + [place.at(x[i], high[i]) for i in run[::-1]], line.colour + BAND_ALPHA)
 
@@ -304,20 +306,20 @@ def _reference_labels(pen: _Pen, place: Frame) -> None:
     for label, _, row, start in marks:
         pen.text(start, place.top - 16 - 20 * row, label, TICK_SIZE, halo=2)
     for label, y in place.chart.levels:
-        width, row = _length(label, TICK_SIZE), place.at(place.chart.x[0], y)[1]
+        width, level = _length(label, TICK_SIZE), place.at(place.chart.x[0], y)[1]
         starts = np.linspace(place.left + 8, place.right - width - 8, 13)
-        spots = [(float(start), row + shift) for start in starts for shift in (-11, 12) if place.top + 8 < row + shift < place.bottom - 8]
-        start, middle = max(spots, key=lambda spot: min(_room(place, *spot, width), 24))
-        pen.text(start, middle, label, TICK_SIZE, halo=2.5)
+        spots = [(float(start), level + shift) for start in starts for shift in (-11, 12) if place.top + 8 < level + shift < place.bottom - 8]
+        left, middle = max(spots, key=lambda spot: min(_room(place, spot, width), 24))
+        pen.text(left, middle, label, TICK_SIZE, halo=2.5)
 
 
-def _room(place: Frame, start: float, row: float, width: float) -> float:
-    """How far the nearest line, band edge or mark is from words that begin at (start, row), in pixels."""
-    chart = place.chart
+def _room(place: Frame, spot: Point, width: float) -> float:
+    """How far the nearest line, band edge or mark is from words that begin at a spot, in pixels."""
+    chart, (start, row) = place.chart, spot
     columns = np.array([place.at(x, 0)[0] for x in chart.x])
     under = np.linspace(start, start + width, 12)
     edges = [edge for line in chart.lines for edge in (line.y, line.low, line.high) if edge is not None]
-    rows = [np.interp(under, columns, place.at(0, edge)[1]) for edge in edges]
+    rows = [np.array([place.at(0, y)[1] for y in np.interp(under, columns, edge)]) for edge in edges]
     gaps = [np.abs(r - row) for r in rows] + [np.abs(under - place.at(x, 0)[0]) for _, x in chart.marks]
     return min((float(np.nan_to_num(gap, nan=np.inf).min()) for gap in gaps), default=np.inf)
 

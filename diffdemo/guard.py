@@ -73,8 +73,8 @@ class Guard:
         except Exception as error:
             if sent.begun:
                 raise
-            no = _said(scope, error)
-            await refuse(sent, no.status, no.said)
+            unforeseen = _said(scope, error)
+            await refuse(sent, unforeseen.status, unforeseen.said)
         if self.taken > LARGE:
             self.taken = 0
             await to_thread.run_sync(give_back)

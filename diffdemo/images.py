@@ -120,7 +120,7 @@ def _decoded(data: bytes, max_pixels: int) -> Image.Image:
         picture.draft(None, (picture.width // factor, picture.height // factor))  # decoded smaller to begin with, by 2, 4 or 8
     picture.seek(0)
     picture.load()
-    turn = UPRIGHT.get(picture.getexif().get(0x0112))
+    turn = UPRIGHT.get(picture.getexif().get(0x0112, 1))
     small = _reduced(picture)
     return small if turn is None else small.transpose(turn)
 

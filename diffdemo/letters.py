@@ -13,7 +13,7 @@ _LARGE = 45  # at which a missing letter is told from a drawn one
 @cache
 def font(size: int) -> ImageFont.FreeTypeFont:
     """The font at a size in pixels; it has ASCII letters and some signs, no Greek."""
-    return ImageFont.load_default(size)
+    return ImageFont.load_default(size)  # type: ignore[return-value]  # with a size it is a FreeType font or an error
 
 
 @lru_cache(8192)

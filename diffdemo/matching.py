@@ -9,6 +9,7 @@ repeated until none helps, from several starting faces, and the nearest result i
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -58,7 +59,7 @@ def _read(y: np.ndarray, starts: int) -> Reading:
     return Reading(np.stack([c for c, _ in found])[best, rows], (errors[best, rows] / flat.shape[1]) ** 0.5 / np.float32(127.5))
 
 
-@faces.cache
+@cache
 def _line_up() -> tuple[np.ndarray, np.ndarray]:
     choices = faces.choose(np.arange(2000))
     return faces.draw(choices).reshape(len(choices), -1).astype(np.float32), choices

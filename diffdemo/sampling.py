@@ -17,15 +17,15 @@ from diffdemo.terms import SOLVERS
 
 
 class Denoiser(Protocol):
-    """What the loop needs of a model.
+    """What the loop needs of a model."""
 
-    Attributes:
-        schedule: the noise schedule the network was trained with.
-        clip: x0_hat is clipped to [-clip, clip] by default; None = not clipped.
-    """
+    @property
+    def schedule(self) -> Schedule:
+        """The noise schedule the network was trained with."""
 
-    schedule: Schedule
-    clip: float | None
+    @property
+    def clip(self) -> float | None:
+        """x0_hat is clipped to [-clip, clip] by default; None = not clipped."""
 
     def predict_noise(self, x_n: Tensor, n: Levels) -> Tensor:
         """eps_hat, (B, C, H, W), at levels 1..T."""

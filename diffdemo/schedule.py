@@ -6,6 +6,7 @@ Coefficients are computed in float64 and used in the dtype of the picture.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,7 +29,7 @@ class Schedule:
 
     alpha_bar: Tensor
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         a = self.alpha_bar
         if a.dtype != torch.float64 or a.ndim != 1 or len(a) < 2 or a[0] != 1 or a[-1] <= 0 or (a.diff() >= 0).any():
             raise DiffdemoError("A schedule needs float64 alpha_bar that starts at 1 and falls strictly, ending above 0.")
@@ -135,13 +136,20 @@ class Schedule:
         Returns:
             (B, C, H, W), the state at n_prev.
 
+        Raises:
+            DiffdemoError: eta > 0 without fresh noise.
+
         References:
             Song, Meng, Ermon, 2021, Denoising Diffusion Implicit Models, eqs. 12 and 16, arXiv 2010.02502.
         """
         x0_hat = self.x0_from_eps(x, eps_hat, n) if x0_hat is None else x0_hat
         below, sigma = self.alpha_bar[n_prev], self.sigma(n, n_prev, eta)
         x_prev = _column(below.sqrt(), x) * x0_hat + _column((1 - below - sigma**2).clamp(min=0).sqrt(), x) * eps_hat
-        return x_prev if eta == 0 else x_prev + _column(sigma, x) * fresh
+        if eta == 0:
+            return x_prev
+        if fresh is None:
+            raise DiffdemoError("A step with eta > 0 needs fresh noise.")
+        return x_prev + _column(sigma, x) * fresh
 
     def renoise(self, x: Tensor, n: Tensor, n_up: Tensor, fresh: Tensor) -> Tensor:
         """From level n up to n_up > n by fresh noise alone: sqrt(a) x + sqrt(1 - a) fresh, a = alpha_bar(n_up) / alpha_bar(n).
@@ -195,10 +203,11 @@ def grids(schedule: Schedule, n: Tensor, steps: Steps, spacing: str = "trailing"
     Raises:
         ExperimentError: steps is not a whole number from 1 up, or one for each row; or the spacing is unknown.
     """
-    counts = list(steps) if isinstance(steps, Sequence) and not isinstance(steps, str) else [steps] * len(n)
+    given: Any = steps  # whatever a caller hands over; what is no whole number is refused below
+    counts = list(given) if isinstance(given, Sequence) and not isinstance(given, str) else [given] * len(n)
     if len(counts) != len(n):
         raise ExperimentError(f"The number of network calls, steps, is one whole number, or one for each of the {len(n)} rows.")
-    for count in counts or [steps]:
+    for count in counts or [given]:
         if isinstance(count, bool) or not isinstance(count, int | np.integer) or count < 1:
             raise ExperimentError(f"The number of network calls, steps, is a whole number from 1 up, not {count!r}.")
     if spacing not in SPACINGS:

@@ -86,7 +86,8 @@ class Results:
     """
 
     def __init__(self, limit: int = MAX_BYTES):
-        self.limit, self._kept, self._lock = limit, OrderedDict(), threading.Lock()
+        self.limit, self._lock = limit, threading.Lock()
+        self._kept: OrderedDict[Any, tuple[Any, int]] = OrderedDict()
 
     def get(self, key: Any) -> Any:
         """The result kept under a key, or None."""
@@ -130,12 +131,12 @@ _under_way: set[object] = set()  # runs that have begun and not ended
 
 
 def _key(experiment: Experiment, model: Model) -> tuple:
-    return replace(experiment, revision=model.revision), model.device, model.dtype  # type: ignore[type-var]
+    return replace(experiment, revision=model.revision), model.device, model.dtype
 
 
 def known(experiment: Experiment, kept: Results = results) -> Any:
     """The result of an experiment with a bundled model, if it is still kept; None otherwise, also where it cannot be run."""
-    if experiment.model not in BUNDLED:  # type: ignore[attr-defined]
+    if experiment.model not in BUNDLED:
         return None
     try:
         return kept.get(_key(experiment, lab.resolve(experiment, None)))
@@ -156,7 +157,7 @@ def stream(experiment: Experiment, model: Model | None = None, given: Image.Imag
         DiffdemoError: as in `lab.stream`.
     """
     model = lab.resolve(experiment, model)
-    lab.original(experiment.picture, model, given)  # type: ignore[attr-defined]
+    lab.original(experiment.picture, model, given)
     key = _key(experiment, model)
     if (found := kept.get(key)) is not None:
         yield found
@@ -231,7 +232,7 @@ def _logged(experiment: Experiment, asked: Price, items: Iterator[Any]) -> Itera
         raise
     finally:
         _under_way.discard(run)
-        log.info("%s %s, model %s, %d calls, %.1f s", experiment.kind, outcome, experiment.model, asked.calls, time.monotonic() - began)  # type: ignore[attr-defined]
+        log.info("%s %s, model %s, %d calls, %.1f s", experiment.kind, outcome, experiment.model, asked.calls, time.monotonic() - began)
 
 
 def beliefs(experiment: Belief, model: Model, given: Image.Image | None, levels: Sequence[int], kept: Results = results) -> list[BeliefResult]:
@@ -256,7 +257,7 @@ def beliefs(experiment: Belief, model: Model, given: Image.Image | None, levels:
 
 @GPU
 def _work(experiment: Experiment, given: Image.Image | None) -> Iterator[Any]:
-    yield from lab.stream(experiment, _at_hand[experiment.model], given)  # type: ignore[attr-defined]
+    yield from lab.stream(experiment, _at_hand[experiment.model], given)
 
 
 @GPU

@@ -74,7 +74,7 @@ class Study:
     prompt: str = FIELDS["prompt"].default
     guidance: float = FIELDS["guidance"].default
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         accept_all(self)
         check_solver(self)
         if self.rows > MAX_ROWS:
@@ -143,7 +143,7 @@ def together(work: Callable[[], Item]) -> Item:
         DiffdemoError: in the first process, the first failure there was, and it speaks for all.
         SystemExit: in the other processes, with code 2.
     """
-    result, failure = None, None
+    failure: DiffdemoError | None = None
     try:
         result = work()
     except DiffdemoError as error:
@@ -157,7 +157,7 @@ def together(work: Callable[[], Item]) -> Item:
     if failures:
         time.sleep(1)  # a launcher stops everyone once one has ended, and the first process is to speak before that
         raise SystemExit(2)
-    return result  # type: ignore[return-value]
+    return result
 
 
 def study(settings: Study, model: Model, out: Path) -> Iterator[Progress]:
@@ -234,7 +234,7 @@ def _one_thread() -> Iterator[None]:
 def _judge(text: str, model: Model, x0: Tensor, x_n: Tensor, x: Tensor, n: Tensor) -> Iterator[tuple[str, ...]]:
     """The values of some rows of one picture, as they are written."""
     judge = Judge.of(text, model, x0)
-    known, p_true, _ = knowledge(judge, text, model, x_n, n) if judge.line_up else (None, None, None)
+    known, p_true, _ = knowledge(judge.line_up, judge.x0, text, model, x_n, n) if judge.line_up else (None, None, None)
     columns = (metrics.rmse(x0, x), judge.came_back(x).int(), judge.kept(x), known, p_true)
     written = [[""] * len(x) if column is None else [repr(value) for value in column.tolist()] for column in columns]
     hashes = [hashlib.sha256(pixels.tobytes()).hexdigest()[:16] for pixels in images.to_uint8(lane.pixels(model, x))]

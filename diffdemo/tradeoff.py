@@ -157,11 +157,16 @@ def frechets(features: Tensor, target: Tensor) -> Iterator[float]:
         yield metrics.frechet(features[part != k], target)
 
 
-def ratio(a: Outcome, b: Outcome) -> tuple[float, float]:
-    """a's Fréchet distance over b's, and its standard error by the jackknife over the parts; their samples come from the same noises."""
+def ratio(a: Outcome, b: Outcome | None) -> tuple[float, float] | None:
+    """a's Fréchet distance over b's, and its standard error by the jackknife over the parts; their samples come from the same noises.
+
+    None where they do not both have such a distance, from the same number of samples.
+    """
+    if b is None or a.frechet is None or b.frechet is None or a.samples != b.samples:
+        return None
     left_out = np.divide(a.parts, b.parts)
     spread = np.square(left_out - left_out.mean()).sum() * (PARTS - 1) / PARTS
-    return a.frechet / b.frechet, float(spread**0.5)  # type: ignore[operator]
+    return a.frechet / b.frechet, float(spread**0.5)
 
 
 def table(outcomes: Iterable[Outcome], n: int) -> list[str]:
@@ -176,24 +181,18 @@ def table(outcomes: Iterable[Outcome], n: int) -> list[str]:
         cells = ["–", "–"]
         if outcome.frechet is not None:
             cells[0] = f"{outcome.frechet:.2f}"
-            if comparable(outcome, standard):
-                cells[1] = "{:.3f} ± {:.3f}".format(*ratio(outcome, standard))
+        if found := ratio(outcome, standard):
+            cells[1] = "{:.3f} ± {:.3f}".format(*found)
         lines.append(f"| {s.solver} | {s.spacing} | {s.calls} | {outcome.rmse:.4f} | {cells[0]} | {cells[1]} |")
     return [*lines, "", cheapest(list(largest.values()), standard)]
 
 
-def comparable(outcome: Outcome, standard: Outcome | None) -> bool:
-    """Whether both have a Fréchet distance from the same number of samples."""
-    return standard is not None and standard.frechet is not None and outcome.frechet is not None and outcome.samples == standard.samples
-
-
 def cheapest(outcomes: Sequence[Outcome], standard: Outcome | None) -> str:
     """A sentence on the setting of fewest network calls whose Fréchet distance is at most NEAR times that of STANDARD."""
-    good = [o for o in outcomes if comparable(o, standard) and ratio(o, standard)[0] <= NEAR]  # type: ignore[arg-type]
+    good = [(o.setting.calls, *found, o.setting) for o in outcomes if (found := ratio(o, standard)) and found[0] <= NEAR]
     if not good:
         return f"The standard, {STANDARD[0]}, {STANDARD[1]}, {STANDARD[2]} calls, was not measured."
-    best = min(good, key=lambda o: (o.setting.calls, o.frechet))
-    s, (value, error) = best.setting, ratio(best, standard)  # type: ignore[arg-type]
+    _, value, error, s = min(good)
     return (
         f"Cheapest within {NEAR - 1:.0%} of {STANDARD[2]}-step DDIM: {s.solver}, {s.spacing}, {s.calls} calls ({value:.3f} ± {error:.3f}), "
         f"{STANDARD[2] / s.calls:.1f} times fewer."

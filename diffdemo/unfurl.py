@@ -57,7 +57,8 @@ class _Rewriter:
     """Holds a response back until it is whole, and rewrites it if it is a page."""
 
     def __init__(self, send: Send, change: Callable[[bytes], bytes]):
-        self.send, self.change, self.start, self.body = send, change, {}, b""
+        self.send, self.change, self.body = send, change, b""
+        self.start: Message = {}
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -78,7 +79,7 @@ class _Rewriter:
 def _origin(scope: Message) -> str:
     """Where the visitor sees the page, behind a proxy or not."""
     headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
-    scheme = headers.get(b"x-forwarded-proto", scope.get("scheme", "http")).split(",")[0].strip()
+    scheme = headers.get(b"x-forwarded-proto", str(scope.get("scheme", "http"))).split(",")[0].strip()
     return f"{scheme if scheme in ('http', 'https') else 'https'}://{headers.get(b'host', 'localhost')}"
 
 

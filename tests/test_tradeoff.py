@@ -83,7 +83,7 @@ def test_the_error_of_a_ratio_is_that_of_the_jackknife():
     """Leaving out 1/8 of independent samples moves their mean so much that the jackknife gives the mean's own standard error."""
     samples = np.random.default_rng(0).normal(10, 1, 80_000)
     parts = tuple(float(np.delete(samples.reshape(-1, 8), k, 1).mean()) for k in range(8))
-    value, error = tradeoff.ratio(Outcome(Setting(1, "ddim", "trailing", 1), 1, 0.0, 10.0, parts), outcome(1.0, parts=(1.0,) * 8))
+    value, error = tradeoff.ratio(outcome(10.0, parts), outcome(1.0, parts=(1.0,) * 8))
     assert value == 10
     assert 0.4 < error / 80_000**-0.5 < 2
 

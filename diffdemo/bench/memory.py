@@ -54,8 +54,8 @@ def resident() -> tuple[int, int]:
         most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
         return most, most
     status = _STATUS.read_text()
-    now, most = (int(re.search(rf"{name}:\s+(\d+) kB", status)[1]) * 1024 for name in ("VmRSS", "VmHWM"))  # type: ignore[index]
-    return now, most
+    found = {name: int(kilobytes) * 1024 for name, kilobytes in re.findall(r"(VmRSS|VmHWM):\s+(\d+) kB", status)}
+    return found["VmRSS"], found["VmHWM"]
 
 
 def forget_peak() -> None:

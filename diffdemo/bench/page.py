@@ -59,6 +59,8 @@ def measure(rounds: int = 9) -> Wait:
         page.wait_for_function("(document.querySelector('#round-trip-sentence .text')?.textContent || '').startsWith('Of ')")
         page.evaluate(_CLOCK)
         dial, found = page.locator("#dial input[type=range]").bounding_box(), []
+        if dial is None:
+            raise DiffdemoError("The page shows no dial to move.")
         for place in range(rounds + 1):
             share = 0.2 + 0.7 * ((place * 0.618) % 1)  # never the same n twice
             page.mouse.click(dial["x"] + share * dial["width"], dial["y"] + dial["height"] / 2)

@@ -121,7 +121,7 @@ def memory_table(found: Mapping[tuple[str, int, int], Usage]) -> Iterator[str]:
 
 def picture(found: Sequence[Scale]) -> np.ndarray:
     """Four charts on one page, (H, W, 3) uint8."""
-    axes = (
+    axes: tuple[tuple[str, str, str, list[Mapping[int, float]]], ...] = (
         ("Rows share a network call", "rows in the call", "ms a picture", [{n: 1e3 * t / n for n, t in s.rows.items()} for s in found]),
         (f"A run of {SEED_STEPS} steps", "seeds", "seconds", [s.seeds for s in found]),
         (f"A run of {STEP_SEEDS} seeds", "steps", "seconds", [s.steps for s in found]),
@@ -133,7 +133,7 @@ def picture(found: Sequence[Scale]) -> np.ndarray:
 
 def _chart(title: str, x_label: str, y_label: str, values: Sequence[Mapping[int, float]], names: Sequence[str]) -> Chart:
     lines = tuple(
-        Line(name, list(some.values()), COLOURS[place % len(COLOURS)]) for place, (name, some) in enumerate(zip(names, values, strict=True))
+        Line(name, np.array(list(some.values())), COLOURS[place % len(COLOURS)]) for place, (name, some) in enumerate(zip(names, values, strict=True))
     )
     top = 1.05 * max(max(some.values()) for some in values)
-    return Chart(title, x_label, y_label, list(values[0]), lines, y_range=(0.0, top))
+    return Chart(title, x_label, y_label, np.array(list(values[0])), lines, y_range=(0.0, top))

@@ -40,7 +40,7 @@ def add(commands: Any) -> None:
 
 def _add_fields(parser: argparse.ArgumentParser, kind: type[Experiment]) -> None:
     """An option for each field, with its bounds and what it is without."""
-    for item in fields(kind):  # type: ignore[arg-type]
+    for item in fields(kind):
         field, names = FIELDS[item.name], dict.fromkeys((f"--{item.name}", f"--{item.name.replace('_', '-')}"))
         more = f", or {MORE[item.name]}" if item.name in MORE else ""
         text = f"{field.help}{more} (default {field.write(item.default) or 'nothing'})"
@@ -68,6 +68,7 @@ def _run(args: argparse.Namespace) -> None:
 
     asked = _asked(args)
     _warn(asked)
+    item: Any = None
     with tqdm(desc=asked.experiment.kind, unit="call", disable=args.quiet) as bar:
         for item in lab.stream(asked.experiment, asked.model, asked.given):
             if isinstance(item, lab.Progress):

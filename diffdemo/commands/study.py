@@ -54,5 +54,5 @@ def _study_settings(args: argparse.Namespace) -> tuple["Study", "Model"]:
 
     device = study.team().device  # accelerate calls the CPU cpu:0
     model = models.load_model(args.model, "cpu" if device.type == "cpu" else str(device))
-    pictures = args.pictures or PICTURES[model.line_up or "faces"]
+    pictures: Any = args.pictures or PICTURES[model.line_up or "faces"]
     return study.Study(model.name, pictures, **{name: getattr(args, name) for name in NAMES}), model

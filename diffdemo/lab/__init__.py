@@ -1,11 +1,12 @@
 """Run experiments: `stream` yields progress while the network works and ends with the result; `run` blocks."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 from PIL import Image
+from torch import Tensor
 
 from diffdemo.experiment import Belief, Branch, Collision, Curve, Embedding, Experiment, RoundTrip
 from diffdemo.lab.belief import BeliefResult, Candidate, belief, beliefs
@@ -48,7 +49,15 @@ __all__ = [
 ]
 
 Result = RoundTripResult | CurveResult | EmbeddingResult | CollisionResult | BeliefResult | BranchResult
-_RUNS = {RoundTrip: round_trip, Curve: curve, Embedding: embedding, Collision: collision, Belief: belief, Branch: branch}
+_Run = Callable[[Any, Model, Tensor], Iterator[Progress | Result]]
+_RUNS: dict[type[Experiment], _Run] = {
+    RoundTrip: round_trip,
+    Curve: curve,
+    Embedding: embedding,
+    Collision: collision,
+    Belief: belief,
+    Branch: branch,
+}
 
 
 def suited(experiment: Experiment, model: Model | None = None) -> Model:
@@ -80,8 +89,8 @@ def stream(experiment: Experiment, model: Model | None = None, given: Image.Imag
         DiffdemoError: unknown model or picture, n beyond the model's T, a prompt for a model that takes none; raised before any work.
     """
     model = suited(experiment, model)
-    x0 = picture(experiment.picture, model, given)  # type: ignore[attr-defined]
-    return _RUNS[type(experiment)](replace(experiment, revision=model.revision), model, x0)  # type: ignore[operator, type-var]
+    x0 = picture(experiment.picture, model, given)
+    return _RUNS[type(experiment)](replace(experiment, revision=model.revision), model, x0)
 
 
 def preview(experiment: RoundTrip, model: Model | None = None, given: Image.Image | None = None) -> Progress:

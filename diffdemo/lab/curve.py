@@ -13,6 +13,7 @@ from diffdemo.experiment import Curve
 from diffdemo.lab import lane
 from diffdemo.lab.progress import Progress
 from diffdemo.lab.subject import Judge
+from diffdemo.line_ups import LineUp
 from diffdemo.models import Model
 from diffdemo.noise import noise
 from diffdemo.posterior import bits_known, posterior, speciation
@@ -69,7 +70,7 @@ def _result(e: Curve, model: Model, x_n: Tensor, x: Tensor, judge: Judge, began:
     grid = (len(e.levels), len(e.seeds))
     kept, known, bits, p_true, species = judge.kept(x), None, None, None, None
     if line_up := judge.line_up:
-        known, p_true, bits = knowledge(judge, e.picture, model, x_n, torch.tensor(e.levels).repeat_interleave(len(e.seeds)))
+        known, p_true, bits = knowledge(line_up, judge.x0, e.picture, model, x_n, torch.tensor(e.levels).repeat_interleave(len(e.seeds)))
         known, p_true = known.view(grid), p_true.view(grid)
         species = speciation(model.schedule, line_up.variance)
     return CurveResult(
@@ -81,11 +82,12 @@ def _result(e: Curve, model: Model, x_n: Tensor, x: Tensor, judge: Judge, began:
     )  # fmt: skip
 
 
-def knowledge(judge: Judge, text: str, model: Model, x_n: Tensor, n: Tensor) -> tuple[Tensor, Tensor, float]:
+def knowledge(line_up: LineUp, x0: Tensor, text: str, model: Model, x_n: Tensor, n: Tensor) -> tuple[Tensor, Tensor, float]:
     """What an exact observer still knows of a picture with n steps of noise, who has the line-up and the picture itself to choose from.
 
     Args:
-        judge: of the picture; its model has a line-up.
+        line_up: of the model.
+        x0: (1, C, H, W), the picture.
         text: how an experiment names the picture.
         model: whose schedule made the noise.
         x_n: (B, C, H, W), the picture with noise.
@@ -94,12 +96,12 @@ def knowledge(judge: Judge, text: str, model: Model, x_n: Tensor, n: Tensor) -> 
     Returns:
         bits known and the probability of the picture itself, both (B,) float64, and the bits there are.
     """
-    candidates, own = judge.line_up.with_picture(judge.x0, text)  # type: ignore[union-attr]
+    candidates, own = line_up.with_picture(x0, text)
     p = posterior(model.schedule, x_n, n, candidates.pictures)
     return bits_known(p), p[:, own], float(np.log2(len(candidates)))
 
 
-def crossing(levels: Sequence[int], values: Sequence[float], threshold: float) -> float | None:
+def crossing(levels: Sequence[int], values: Sequence[float] | np.ndarray, threshold: float) -> float | None:
     """The level n at which values fall through a threshold for the first time, linear between levels; None if they never do.
 
     Args:

@@ -137,7 +137,7 @@ class _Run:
     began: float = field(default_factory=time.monotonic)
     done: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         e = self.e
         self.calls = min(e.n, e.steps)
         self.inversions = tuple(m for m in METHODS if m in e.methods)

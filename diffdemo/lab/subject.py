@@ -29,13 +29,13 @@ def resolve(experiment: Experiment, model: Model | None) -> Model:
     """
     if not isinstance(experiment, Experiment):
         raise ExperimentError(f"An experiment is needed, such as RoundTrip, not {type(experiment).__name__}.")
-    name = experiment.model  # type: ignore[attr-defined]
+    name = experiment.model
     if not (model and model.name == name):
         if find(name) is None:
             names = dict.fromkeys([*(entry.name for entry in TABLE), *([model.name] if model else [])])
             raise ModelError(f"There is no model {name!r} here; there is {', '.join(names)}.")
         model = load_model(name, str(model.device) if model else None)
-    return model.conditioned(experiment.prompt, experiment.guidance)  # type: ignore[attr-defined]
+    return model.conditioned(experiment.prompt, experiment.guidance)
 
 
 def check_levels(model: Model, *levels: int) -> None:

@@ -110,7 +110,9 @@ class Engine:
 
     @torch.no_grad()
     def __init__(self, network: Any, size: tuple[int, int]):
-        self.unet, self.prepared, self.stages, self._blocks = network, 0, [], []
+        self.unet, self.prepared = network, 0
+        self.stages: list[_Stage] = []
+        self._blocks: list[Any] = []
         self._add([_Alone(Plain(network.conv_in), network.conv_in.bias[None])], keeps=True)
         for block in network.down_blocks:
             size = self._level(block, size, block.downsamplers, keeps=True)
@@ -130,7 +132,8 @@ class Engine:
         return (y.clone(memory_format=torch.contiguous_format),)  # outside, so that the caller gets an ordinary tensor
 
     def _forward(self, x: Tensor, timestep: Tensor) -> Tensor:
-        shifts, kept, unet = self._shifts(timestep), [], self.unet
+        shifts, unet = self._shifts(timestep), self.unet
+        kept: list[Tensor] = []
         x = x.contiguous(memory_format=LAST)
         for stage in self.stages:
             if stage.joins:
@@ -177,11 +180,10 @@ class Engine:
 
     def _conv(self, conv: nn.Conv2d, size: tuple[int, int], up: bool = False) -> Convolution:
         """The way to compute a convolution of pictures of a size: by a fixed rule, so that a link replays to the same pixels."""
-        lines = algorithm(size[0], up), algorithm(size[1], up)
+        rows, columns = algorithm(size[0], up), algorithm(size[1], up)
         each = conv.weight.numel() // 9 * conv.weight.element_size()
-        pays = lines[0] and lines[1] and gain(conv, lines, size, 16 if up else 9) >= _GAIN
-        if pays and self._room(len(lines[0].T) * len(lines[1].T) * each):
-            return Bilinear(conv, lines, size)
+        if rows and columns and gain(conv, (rows, columns), size, 16 if up else 9) >= _GAIN and self._room(len(rows.T) * len(columns.T) * each):
+            return Bilinear(conv, (rows, columns), size)
         if up:
             return Upsampled(conv) if self._room(16 * each) else Interpolated(conv)
         return Plain(conv)

@@ -39,7 +39,8 @@ class Autoencoder:
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
         """(B, c, h, w) scaled latents → (B, C, H, W) pictures in [-1, 1]; what lies outside is cut off."""
-        shape = self.picture_shape(tuple(latents.shape[1:]))
+        channels, height, width = latents.shape[1:]
+        shape = self.picture_shape((channels, height, width))
         if not len(latents):
             return latents.new_empty(0, *shape)
         return self._chunks(latents, self._decode, shape[1] * shape[2])

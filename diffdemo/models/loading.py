@@ -4,6 +4,7 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -41,23 +42,23 @@ class _Job:
     """A load under way; whoever asks for the same model meanwhile watches it too."""
 
     state: Loading = Loading("waiting", 0, 0)
-    finished: threading.Event = field(default_factory=threading.Event)
-    model: Model | None = None
-    error: Exception | None = None
+    found: "Future[Model]" = field(default_factory=Future)
 
     def tell(self, what: str, done: int, total: int) -> None:
         self.state = Loading(what, done, total)
 
     def run(self, key: tuple, load: Callable[[Tell], Model]) -> None:
         try:
-            self.model = load(self.tell)
-        except Exception as error:  # raised again where the model is waited for
-            self.error = error
+            model = load(self.tell)
+        except Exception as error:
+            with _lock:
+                _jobs.pop(key, None)
+            self.found.set_exception(error)  # raised again where the model is waited for
+            return
         with _lock:
             _jobs.pop(key, None)
-            if self.model:
-                _keep(key, self.model)
-        self.finished.set()
+            _keep(key, model)
+        self.found.set_result(model)
 
 
 def default_device() -> torch.device:
@@ -78,8 +79,7 @@ def load_model(name: str, device: str | None = None, dtype: str = "float32") -> 
     Raises:
         ModelError: unknown name, device or dtype; no network; folder without model_index.json; weights missing; unsupported pipeline.
     """
-    *_, model = load_steps(name, device, dtype)
-    return model  # type: ignore[return-value]
+    return next(found for found in load_steps(name, device, dtype) if isinstance(found, Model))
 
 
 def load_steps(name: str, device: str | None = None, dtype: str = "float32") -> Iterator[Loading | Model]:
@@ -95,30 +95,29 @@ def load_steps(name: str, device: str | None = None, dtype: str = "float32") -> 
     return _watch((str(source.folder.resolve()) if source else f"hub:{name}", str(where), dtype), load)
 
 
-def _watch(key: tuple, load: Callable[[Tell], Model]) -> Iterator[Loading | Model]:
+def _begun(key: tuple, load: Callable[[Tell], Model]) -> Model | _Job:
+    """The model where it is in memory; else the load of it, begun now if nobody has asked before."""
     with _lock:
         if key in _cache:
             _cache.move_to_end(key)
-            model = _cache[key]
-        else:
-            model = None
-            job = _jobs.get(key)
-            if job is None:
-                job = _jobs[key] = _Job()
-                threading.Thread(target=job.run, args=(key, load), daemon=True).start()
-    if model:
-        yield model
+            return _cache[key]
+        if key not in _jobs:
+            _jobs[key] = _Job()
+            threading.Thread(target=_jobs[key].run, args=(key, load), daemon=True).start()
+        return _jobs[key]
+
+
+def _watch(key: tuple, load: Callable[[Tell], Model]) -> Iterator[Loading | Model]:
+    job = _begun(key, load)
+    if isinstance(job, Model):
+        yield job
         return
-    shown = None
-    while True:
-        over = job.finished.wait(POLL)
-        if job.state != shown and not job.error:
+    shown, over = None, False
+    while not over:
+        over = bool(wait([job.found], POLL).done)
+        if job.state != shown and not (over and job.found.exception()):
             yield (shown := job.state)
-        if over:
-            break
-    if job.error:
-        raise job.error
-    yield job.model  # type: ignore[misc]
+    yield job.found.result()
 
 
 def _keep(key: tuple, model: Model) -> None:

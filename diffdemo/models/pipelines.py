@@ -6,7 +6,7 @@ Three classes are read: pixels (DDPMPipeline, DDIMPipeline), latents (LDMPipelin
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,10 +23,11 @@ from diffdemo.models.prompts import Prompted, TextEncoder
 from diffdemo.schedule import Schedule
 
 Tell = Callable[[str, int, int], None]  # what is being done, bytes done, bytes in all
+_Parts = Mapping[str, tuple[str, ...]]  # part → the classes it may be of
 
-_PIXEL = {"unet": ("UNet2DModel",)}
-_LATENT = {"unet": ("UNet2DModel",), "vqvae": ("VQModel", "AutoencoderKL")}
-_TEXT = {
+_PIXEL: _Parts = {"unet": ("UNet2DModel",)}
+_LATENT: _Parts = {"unet": ("UNet2DModel",), "vqvae": ("VQModel", "AutoencoderKL")}
+_TEXT: _Parts = {
     "unet": ("UNet2DConditionModel",), "vae": ("AutoencoderKL",), "text_encoder": ("CLIPTextModel",),
     "tokenizer": ("CLIPTokenizer", "CLIPTokenizerFast"),
 }  # fmt: skip
@@ -114,7 +115,7 @@ def _check_pipeline(source: Source) -> dict[str, str]:
     content = _read_json(index, source)
     kind = content.get("_class_name")
     wanted = _PIPELINES.get(kind) if isinstance(kind, str) else None
-    found = {part: content.get(part) for part in wanted or ()}
+    found: dict[str, Any] = {part: content.get(part) for part in wanted or ()}
     if not wanted or not all(found[part] in [[_LIBRARIES.get(part, "diffusers"), name] for name in names] for part, names in wanted.items()):
         raise ModelError(
             f"The folder {source.name} holds a {kind} that is not read here; a DDPMPipeline or DDIMPipeline with a UNet2DModel, "

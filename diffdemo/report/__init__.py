@@ -95,7 +95,7 @@ def markdown(result: Any, link: str = "") -> str:
 
 
 def _room(result: Any) -> ModuleType:
-    experiment = getattr(result, "experiment", None)
+    experiment: Any = getattr(result, "experiment", None)
     if type(experiment) not in _ROOMS:
         raise DiffdemoError(f"A result of an experiment is needed, not {type(result).__name__}.")
     return _ROOMS[type(experiment)]

@@ -17,7 +17,7 @@ def sentence(result: BranchResult) -> str:
     """What futures from the first and the last point share, and where half of the way is, in plain words with numbers."""
     levels, count = result.path.levels.tolist(), len(result.seeds)
     first, last = alike(result, 0), alike(result, len(levels) - 1)
-    if result.kept is None:
+    if result.kept is None or result.chance is None:
         return f"From n = {levels[0]}, {count} futures are {first}; from n = {levels[-1]}, {last}."
     chance = f"unrelated pictures: {100 * result.chance:.0f} %"
     if result.attributes == 1:

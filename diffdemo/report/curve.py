@@ -18,11 +18,12 @@ PAIRS = 8  # seeds in a film
 def sentence(result: CurveResult) -> str:
     """Where half of what was known is gone, and where the picture changes, in plain words with numbers."""
     levels, parts = result.experiment.levels, []
-    if result.bits_known is not None and (half := crossing(levels, means(result.bits_known), result.bits / 2)) is not None:
-        parts.append(f"half of the {result.bits:.1f} bits that single this picture out are gone at n = {half:.0f}")
+    known, bits, kept, chance = result.bits_known, result.bits, result.kept, result.chance
+    if known is not None and bits is not None and (half := crossing(levels, means(known), bits / 2)) is not None:
+        parts.append(f"half of the {bits:.1f} bits that single this picture out are gone at n = {half:.0f}")
     if (turn := crossing(levels, means(result.came_back), 0.5)) is not None:
         parts.append(f"from n = {turn:.0f} on fewer than half of the noises bring it back")
-    if result.kept is not None and (fall := crossing(levels, means(result.kept), (1 + result.chance) / 2)) is not None:
+    if kept is not None and chance is not None and (fall := crossing(levels, means(kept), (1 + chance) / 2)) is not None:
         parts.append(f"the digit changes at n = {fall:.0f}" if result.attributes == 1 else f"half of what shows in it is lost at n = {fall:.0f}")
     text = "; ".join(parts) or "nothing is lost between the levels asked for"
     return f"{text[0].upper()}{text[1:]}."

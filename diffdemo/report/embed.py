@@ -110,10 +110,10 @@ def tiles(result: EmbeddingResult) -> list[TileRow]:
 
 
 def _swap(result: EmbeddingResult) -> list[TileRow]:
-    swap, rows = result.swap, []
+    swap = result.swap
     if swap is None:
-        return rows
-    rows.append(TileRow("second picture B", (tile("other", "", swap.other),)))
+        return []
+    rows = [TileRow("second picture B", (tile("other", "", swap.other),))]
     if swap.replays:
         rows.append(TileRow("B's x_n, A's path", tuple(tile(f"swap-{method}", method, x) for method, x in swap.replays.items())))
     if len(swap.mixtures):

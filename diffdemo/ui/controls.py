@@ -13,7 +13,7 @@ from diffdemo.ui.shelf import Models
 
 FIRST = replace(FIELDS["seed"], label="First seed", help=f"a whole number from 0 to {SEED_END - 1}")
 COUNT = replace(FIELDS["n"], label="How many seeds", help=f"a whole number from 1 to {MAX_SEEDS}", default=16, minimum=1, maximum=MAX_SEEDS)
-SAMPLER = {"steps": 16, "solver": "dpm++2m"}  # what the page starts with: as good as 50 DDIM steps, see `python -m diffdemo tradeoff`
+SAMPLER: dict[str, Any] = {"steps": 16, "solver": "dpm++2m"}  # what the page starts with: as good as 50 DDIM steps, see `python -m diffdemo tradeoff`
 PER_LEVEL = replace(COUNT, label="Seeds per level or code", help="a whole number from 1 to 16", default=4, maximum=16)
 
 AT = ("all noise, n = T", "the dial's n")

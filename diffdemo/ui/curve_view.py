@@ -23,7 +23,7 @@ def chart(result: CurveResult) -> dict[str, Any]:
     """The finished chart: lines with their names and units, levels and marks, and the tiles, one row a seed."""
     e, kept = result.experiment, result.kept
     lines = []
-    if result.bits_known is not None:
+    if result.bits_known is not None and result.bits is not None:
         share, what = result.bits_known / result.bits, f"bits known, of {result.bits:.1f} (exact)"
         lines.append(_line("bits", what, share, texts=[f"{b:.1f} bits" for b in means(result.bits_known)]))
     if kept is not None:

@@ -29,11 +29,11 @@ def _column(result: EmbeddingResult, code: Code) -> dict[str, Any]:
     name, about = NAMES[code.method]
     codes, backs, seeds = uris(code.x_n), uris(code.reconstructions), result.experiment.seeds
     rows = []
-    for row, (x_n, back) in enumerate(zip(codes, backs, strict=True)):
+    for row, (x_n, end) in enumerate(zip(codes, backs, strict=True)):
         what = f"{name}, seed {seeds[row]}" if len(codes) > 1 else name
         error = f"RMSE {float(code.rmse[row]):.2g}, worst pixel {float(code.largest[row]):.2g}"
         rows.append({
-            "x_n": x_n, "back": back, "came_back": bool(code.came_back[row]), "x_n_alt": f"{what}, the code x_n",
+            "x_n": x_n, "back": end, "came_back": bool(code.came_back[row]), "x_n_alt": f"{what}, the code x_n",
             "back_alt": f"{what}, what it leads back to, {error}", "label": f"seed {seeds[row]}" if len(codes) > 1 else "",
         })  # fmt: skip
     back, count = int(code.came_back.sum()), len(code.x_n)
@@ -85,13 +85,14 @@ def _paths(result: EmbeddingResult) -> dict[str, Any] | None:
     """Variance and neighbour correlation of the kept z over n."""
     if not result.paths:
         return None
-    variance, correlation = [], []
+    variance: list[dict[str, Any]] = []
+    correlation: list[dict[str, Any]] = []
     for method, found in result.paths.items():
         name, levels = NAMES[method][0], found.levels.tolist()
         variance.append({"key": method, "label": name, "points": list(zip(levels, found.variance.tolist(), strict=True))})
         correlation.append({"key": method, "label": name, "points": list(zip(levels[:-1], found.correlation.tolist(), strict=True))})
-    if (found := result.paths.get("edit-friendly")) is not None:
-        theory = list(zip(found.levels.tolist(), found.expected.tolist(), strict=True))
+    if (own := result.paths.get("edit-friendly")) is not None:
+        theory = list(zip(own.levels.tolist(), own.expected.tolist(), strict=True))
         variance.append({"key": "theory", "label": "theory for edit-friendly", "points": theory, "dashed": True})
     return {"variance": variance, "correlation": correlation, "n": result.experiment.n}
 

@@ -42,12 +42,12 @@ def endpoint(kind: type[Experiment], models: Models) -> Callable[..., Iterator[d
         kind: the experiment.
         models: the models at hand; the others have to be loaded on the page first.
     """
-    items = [item for item in fields(kind) if item.name not in INNER]  # type: ignore[arg-type]
+    items = [item for item in fields(kind) if item.name not in INNER]
     parameters = [Parameter(item.name, Parameter.POSITIONAL_OR_KEYWORD, default=_plain(item), annotation=type(_plain(item))) for item in items]
 
     def run(*values: Any) -> Iterator[dict[str, Any]]:
         asked = kind(**dict(zip((item.name for item in items), values, strict=False)))
-        for item in service.stream(asked, models[asked.model]):  # type: ignore[attr-defined]
+        for item in service.stream(asked, models[asked.model]):
             yield {"done": item.done, "total": item.total} if isinstance(item, Progress) else report.as_json(item)
 
     run.__name__ = kind.kind.replace("-", "_")

@@ -67,8 +67,8 @@ def _finished(models: Models, sentence: Any, portrait: Any) -> tuple[Any, Model,
     if not isinstance(link, str):
         raise ExperimentError("There is no finished run to save yet; please press Run.")
     e = experiment_from_query(link)
-    model = models[e.model]  # type: ignore[attr-defined]
-    given = views.given_picture(portrait) if by_hash(e.picture) else None  # type: ignore[attr-defined]
+    model = models[e.model]
+    given = views.given_picture(portrait) if by_hash(e.picture) else None
     return service.run(e, model, given), model, given
 
 

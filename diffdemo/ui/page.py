@@ -49,8 +49,8 @@ HEADER = """
 SPACE_LIMIT = 120.0  # seconds
 QUEUE = 24  # runs that may wait
 SESSIONS = 100  # visitors whose last values Gradio keeps, a quarter of a megabyte each, also for every call of the API
-FILES = {"concurrency_id": "files", "concurrency_limit": 2}
-LANE = {"concurrency_id": "model", "concurrency_limit": 1}
+FILES: dict[str, Any] = {"concurrency_id": "files", "concurrency_limit": 2}
+LANE: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1}
 
 
 def build_demo(name: str = "faces", device: str | None = None, limit: float | None = None) -> gr.Blocks:
@@ -82,8 +82,9 @@ def warm(demo: gr.Blocks) -> None:
         ModelError: the check failed.
     """
     health.start("cpu")
-    page: Page = demo.exhibit
+    page: Page = demo.exhibit  # type: ignore[attr-defined]
     tab, trip, model = page.tabs[0], default_trip(page.models), page.models.first
+    assert isinstance(tab, ThereAndBack)
     sentence, tab.shown.value = tab.finished(service.run(trip, model))  # nobody looks yet, so without a preview
     tab.sentence.value = answered(sentence, trip, model)
     demo.config = demo.get_config_file()  # what is sent to whoever comes from now on
@@ -159,9 +160,9 @@ class Page:
     def _wire(self, places: list[gr.Tab]) -> None:
         rail, outputs, collected = self.rail, [*(widget for tab in self.tabs for widget in tab.outputs), self.pending], self.belief.collected
         inputs, sentences = [*rail.inputs, *(widget for tab in self.tabs for widget in tab.own)], [tab.sentence for tab in self.tabs]
-        run = {"fn": told(self._run), "inputs": [self.open, *inputs], "outputs": outputs, **QUIET, **LANE}
-        refresh = {**run, "fn": told(self._refresh), "inputs": [self.pending, self.open, *sentences, *inputs]}
-        runs = [rail.run.click(trigger_mode="always_last", **run), rail.n.release(trigger_mode="always_last", **refresh)]
+        run: dict[str, Any] = {"fn": told(self._run), "inputs": [self.open, *inputs], "outputs": outputs, **QUIET, **LANE}
+        refresh: dict[str, Any] = {**run, "fn": told(self._refresh), "inputs": [self.pending, self.open, *sentences, *inputs]}
+        runs: list[Any] = [rail.run.click(trigger_mode="always_last", **run), rail.n.release(trigger_mode="always_last", **refresh)]
         chosen = [
             *rail.wire([self.curve.shown]),
             *self.second.wire(rail.switch, rail.portrait),

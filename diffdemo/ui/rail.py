@@ -1,5 +1,6 @@
 """The rail at the left: the picture, the dial, the seeds and the settings that serve all tabs."""
 
+from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
@@ -117,7 +118,7 @@ class Rail:
         landmark = self.readouts.select(told(handlers.choose_landmark), None, self.n, queue=False, **QUIET).success(**reading)
         self.eta.change(None, [self.eta, self.solver], self.solver, js=FRESH, queue=False, **QUIET)
         named = [self.switch]
-        sources = [
+        sources: list[tuple[Callable[..., Any], Callable[..., Any], list[gr.Radio]]] = [
             (self.examples.select, handlers.choose_example, named), (self.another.click, handlers.choose_random, named),
             (self.pad.select, handlers.choose_drawing, named),
         ]  # fmt: skip

@@ -79,7 +79,7 @@ class Tab:
             DiffdemoError: a value is impossible.
         """
         asked, model = experiment(self.kind, models, values), models[values[0]]
-        given = views.given_picture(values[1]) if by_hash(asked.picture) else None  # type: ignore[attr-defined]
+        given = views.given_picture(values[1]) if by_hash(asked.picture) else None
         yield from self.follow(asked, model, given)
 
     def follow(self, asked: Any, model: Model, given: Any) -> Iterator[tuple[Any, Any]]:

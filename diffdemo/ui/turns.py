@@ -57,7 +57,7 @@ class Turns:
     async def push(self, *args: Any, **kwargs: Any) -> Any:
         """Queue an event, in its place."""
         found = await self._push(*args, **kwargs)
-        event = self._queue.event_ids_to_events.get(found[1]) if found[0] else None
+        event = self._queue.event_ids_to_events.get(str(found[1])) if found[0] else None
         if event:
             self._place(event)
         return found

@@ -60,7 +60,7 @@ def told(handler: Callable, *bound: Any) -> Callable:
 
     wrapped = stream if isgeneratorfunction(handler) else call
     left = signature(partial(handler, *bound))
-    wrapped.__signature__ = left  # type: ignore[attr-defined]
+    wrapped.__signature__ = left  # type: ignore[union-attr]
     wrapped.__annotations__ = {name: hint for name, hint in handler.__annotations__.items() if name in left.parameters or name == "return"}
     wrapped.__name__, wrapped.__doc__ = handler.__name__, handler.__doc__
     return wrapped
@@ -106,13 +106,13 @@ class Upload(gr.Image):
     """A picture from a file or the clipboard; only files that this visitor's browser uploaded are opened."""
 
     is_template = True
-    data_model = None  # Gradio's would refuse what is no file without a word
+    data_model = None  # type: ignore[assignment]  # Gradio's would refuse what is no file without a word
 
     def api_info(self) -> dict[str, Any]:
         """What is sent: an uploaded file, as Gradio's clients describe one."""
         return {"type": "object"}
 
-    def preprocess(self, payload: Any) -> "Uploaded | None":
+    def preprocess(self, payload: Any) -> "Uploaded | None":  # type: ignore[override]
         """The picture, checked and flattened (see `images.load_picture`), and the experiment it may bring along."""
         return None if payload is None else told(uploaded)(payload.get("path") if isinstance(payload, dict) else None)
 
