@@ -22,7 +22,7 @@ from diffdemo.errors import DiffdemoError, ExperimentError
 from diffdemo.fields import FIELDS, by_hash
 from diffdemo.guard import KEPT, Guard
 from diffdemo.models import load_model
-from diffdemo.ui import controls, endpoints, files, handlers, links, views
+from diffdemo.ui import controls, endpoints, files, handlers, links, look, views
 from diffdemo.ui.controls import RAIL
 from diffdemo.ui.could_have_been import CouldHaveBeen
 from diffdemo.ui.embedding import IsAnEmbedding
@@ -306,10 +306,9 @@ def _has_mcp() -> bool:
 
 def launch_options() -> dict[str, Any]:
     """Settings for `Blocks.launch` that the page relies on."""
-    neutral = gr.themes.colors.slate
     return {
-        "theme": gr.themes.Base(primary_hue=neutral, secondary_hue=neutral, neutral_hue=neutral, font=("system-ui", "sans-serif")),
-        "css": (STATIC / "page.css").read_text(),
+        "theme": look.theme(),
+        "css": look.css(),
         "ssr_mode": False,
         "show_error": False,
         "max_file_size": "8mb",
@@ -319,5 +318,11 @@ def launch_options() -> dict[str, Any]:
         "pwa": False,
         "state_session_capacity": SESSIONS,
         "mcp_server": _has_mcp(),
-        "app_kwargs": {"middleware": [Middleware(Guard, uploads=_uploads()), Middleware(health.Health), Middleware(Unfurl, script=(STATIC / "first.js").read_text())]},
+        "app_kwargs": {
+            "middleware": [
+                Middleware(Guard, uploads=_uploads()),
+                Middleware(health.Health),
+                Middleware(Unfurl, script=(STATIC / "first.js").read_text()),
+            ]
+        },
     }

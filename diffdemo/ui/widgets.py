@@ -24,7 +24,7 @@ from diffdemo.fields import FIELDS
 
 log = logging.getLogger("diffdemo")
 STATIC = Path(__file__).parent / "static"
-CHARTS = ("embed", "collide", "branch")  # components that draw with static/lines.js
+CHARTS = ("chart", "embed", "collide", "belief", "branch")  # components that draw with static/lines.js
 
 
 @contextmanager
@@ -195,6 +195,6 @@ def html(script: str, template: str, style: str, value: Any, **options: Any) -> 
         value,
         html_template=template,
         js_on_load="".join((STATIC / f"{part}.js").read_text() for part in (*shared, script)),
-        css_template="".join((STATIC / f"{part}.css").read_text() for part in (*shared[1:], style)),
-        **{"elem_id": script, **options},
+        css_template=(STATIC / f"{style}.css").read_text(),
+        **{"elem_id": script, "elem_classes": "part", **options},
     )

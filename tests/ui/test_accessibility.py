@@ -65,7 +65,7 @@ _STOPS = """() => {
   const group = node => node.type === 'radio' && node.name ? document.querySelector(`[name="${node.name}"]`)
     : node.tabIndex < 0 && node.matches('[role]') ? node.parentElement.closest('[role=group], [role=radiogroup], [role=tablist]') || node : node;
   const stops = new Map();
-  window.stopOf = node => stops.get(group(node)) ?? [...stops].find(([whole]) => whole !== node && whole.matches('[role]') && whole.contains(node))?.[1];
+  window.stopOf = node => stops.get(group(node)) ?? [...stops].find(([whole]) => whole.matches('[role]') && whole.contains(node))?.[1];
   const names = [];
   document.querySelectorAll(all).forEach(node => {
     if (!seen(node) || stops.has(group(node))) return;
@@ -81,7 +81,8 @@ _STEP = """() => {
   const last = window.before, node = document.activeElement;
   const plain = last && last.node.isConnected && ring(last.node) === last.ring ? last.name : null;
   const at = node === document.body ? null : window.stopOf(node);
-  window.before = at === null ? null : {node, ring: ring(node), name: `${node.tagName}#${node.id}.${node.getAttribute('class')} ${node.getAttribute('aria-label') || node.textContent.slice(0, 40)}`};
+  const words = node.getAttribute('aria-label') || node.textContent.slice(0, 40);
+  window.before = at === null ? null : {node, ring: ring(node), name: `${node.tagName}#${node.id}.${node.getAttribute('class')} ${words}`};
   return [at, plain, window.before?.name];
 }"""
 

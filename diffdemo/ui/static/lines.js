@@ -1,5 +1,14 @@
 // One line chart for all tabs that need one. spec = {title, x: {label, log, from, to, ticks}, y: {…}, series: [{key, label, points: [[x, y]], dashed}],
 // marks: [{x, text}], rules: [{y, text}]}; `from` may be larger than `to`. Points outside the range are left out.
+const MAIN = ['bits', 'ddim', 'edit-friendly', 'kept', 'odds', 'entropy'], DASHED = ['rmse', 'fixed-point'];
+const dashed = line => Boolean(line.dashed) || DASHED.includes(line.key);
+const styled = (line, part) => `${part} ${line.key}${MAIN.includes(line.key) ? ' main' : ''}${dashed(line) ? ' dashed' : ''}`;
+// A swatch and a label for each line.
+const explain = (legend, lines) => lines.forEach(line => {
+  const entry = tag('span', '', legend), swatch = make('svg', {width: 30, height: 10, 'aria-hidden': 'true'}, entry);
+  make('line', {class: styled(line, 'series'), x1: 1, x2: 29, y1: 5, y2: 5}, swatch);
+  tag('span', '', entry, line.label);
+});
 const plotLines = (host, spec) => {
   host.replaceChildren();
   const width = Math.max(240, Math.floor(host.clientWidth) || 320), height = spec.height || 220, left = 48, right = 14, top = 12, bottom = 40;
@@ -30,15 +39,10 @@ const plotLines = (host, spec) => {
   });
   spec.series.forEach(line => {
     const points = line.points.filter(inside).map(p => [x(p[0]), y(p[1])]);
-    make('polyline', {class: `series ${line.key}${line.dashed ? ' dashed' : ''}`, points: points.map(p => p.join(',')).join(' ')}, svg);
-    if (!line.dashed && points.length < 24) points.forEach(p => make('circle', {class: `dot ${line.key}`, cx: p[0], cy: p[1], r: 3}, svg));
+    make('polyline', {class: styled(line, 'series'), points: points.map(p => p.join(',')).join(' ')}, svg);
+    if (!dashed(line) && points.length < 24) points.forEach(p => make('circle', {class: styled(line, 'dot'), cx: p[0], cy: p[1], r: 3}, svg));
   });
-  const legend = tag('p', 'legend', host);
-  spec.series.forEach(line => {
-    const entry = tag('span', '', legend), swatch = make('svg', {width: 30, height: 10, 'aria-hidden': 'true'}, entry);
-    make('line', {class: `series ${line.key}${line.dashed ? ' dashed' : ''}`, x1: 1, x2: 29, y1: 5, y2: 5}, swatch);
-    tag('span', '', entry, line.label);
-  });
+  explain(tag('p', 'legend', host), spec.series);
 };
 // Ticks 1, 10, 100 … (or their reciprocals) around a range, and the range they span.
 const decades = values => {
