@@ -12,10 +12,19 @@ CORNER = Size(xxs="4px", xs="4px", sm="4px", md="4px", lg="4px", xl="4px", xxl="
 
 
 def theme() -> gr.themes.Base:
-    """Gradio's plainest theme in greys, with the type, space and corners of static/look.css."""
+    """Gradio's plainest theme in greys, with the type, space and corners of static/look.css, and small print and links dark enough to read."""
     grey = gr.themes.colors.slate
-    font = ("system-ui", "sans-serif")
-    return gr.themes.Base(primary_hue=grey, secondary_hue=grey, neutral_hue=grey, text_size=TYPE, spacing_size=SPACE, radius_size=CORNER, font=font)
+    base = gr.themes.Base(
+        primary_hue=grey, secondary_hue=grey, neutral_hue=grey, text_size=TYPE, spacing_size=SPACE, radius_size=CORNER,
+        font=("system-ui", "sans-serif"),
+    )  # fmt: skip
+    soft, links = (
+        ("body_text_color_subdued", "input_placeholder_color"),
+        [f"link_text_color{state}" for state in ("", "_active", "_hover", "_visited")],
+    )
+    light = dict.fromkeys(soft, "*neutral_600") | dict.fromkeys(links, "*neutral_800")
+    dark = dict.fromkeys(soft, "*neutral_300") | dict.fromkeys(links, "*neutral_100")
+    return base.set(**light, **{f"{name}_dark": value for name, value in dark.items()})
 
 
 def css() -> str:

@@ -11,7 +11,7 @@ const explain = (legend, lines) => lines.forEach(line => {
 });
 const plotLines = (host, spec) => {
   host.replaceChildren();
-  const width = Math.max(240, Math.floor(host.clientWidth) || 320), height = spec.height || 220, left = 48, right = 14, top = 12, bottom = 40;
+  const width = Math.max(240, Math.floor(host.clientWidth) || 320), height = spec.height || 220, left = 48, right = 14, top = 24, bottom = 40;
   tag('h3', '', host, spec.title);
   const scale = (axis, start, end) => {
     const of = axis.log ? Math.log10 : v => v, from = of(axis.from), to = of(axis.to);
@@ -27,15 +27,15 @@ const plotLines = (host, spec) => {
   });
   spec.x.ticks.forEach(v => make('text', {x: x(v), y: height - bottom + 17, 'text-anchor': 'middle'}, svg, short(v)));
   make('text', {class: 'unit', x: (left + width - right) / 2, y: height - 5, 'text-anchor': 'middle'}, svg, spec.x.label);
-  make('text', {class: 'unit', x: left, y: top - 2}, svg, spec.y.label || '');
+  make('text', {class: 'unit', x: left - 6, y: 12, 'text-anchor': 'end'}, svg, spec.y.label || '');
   (spec.rules || []).forEach(rule => {
     make('line', {class: 'rule', x1: left, x2: width - right, y1: y(rule.y), y2: y(rule.y)}, svg);
     make('text', {x: width - right - 4, y: y(rule.y) - 5, 'text-anchor': 'end'}, svg, rule.text);
   });
   (spec.marks || []).forEach(mark => {
     const late = x(mark.x) > width - right - 70;
-    make('line', {class: 'now', x1: x(mark.x), x2: x(mark.x), y1: top, y2: height - bottom}, svg);
-    make('text', {class: 'now', x: x(mark.x) + (late ? -5 : 5), y: top + 10, 'text-anchor': late ? 'end' : 'start'}, svg, mark.text);
+    make('line', {class: 'now', x1: x(mark.x), x2: x(mark.x), y1: 4, y2: height - bottom}, svg);
+    make('text', {class: 'now', x: x(mark.x) + (late ? -5 : 5), y: 14, 'text-anchor': late ? 'end' : 'start'}, svg, mark.text);
   });
   spec.series.forEach(line => {
     const points = line.points.filter(inside).map(p => [x(p[0]), y(p[1])]);
