@@ -32,14 +32,14 @@ const axes = (svg, value, f) => {
   make('text', {x: f.left + f.inner / 2, y: f.height - 5, 'text-anchor': 'middle', class: 'unit'}, svg, 'noise steps n');
 };
 
-const curve = (svg, line, value, f) => {
+const curve = (svg, line, place, value, f) => {
   const points = value.levels.map((n, k) => [f.x(n), f.y(line.values[k])]);
   if (line.low) {
     const upper = value.levels.map((n, k) => `${f.x(n)},${f.y(line.high[k])}`), lower = value.levels.map((n, k) => `${f.x(n)},${f.y(line.low[k])}`);
     make('polygon', {class: 'band', points: [...upper, ...lower.reverse()].join(' ')}, svg);
   }
-  make('polyline', {class: styled(line, 'series'), points: points.map(p => p.join(',')).join(' ')}, svg);
-  if (!dashed(line)) points.forEach(p => make('circle', {class: styled(line, 'dot'), cx: p[0], cy: p[1], r: 3}, svg));
+  make('polyline', {class: styled(line, 'series', place), points: points.map(p => p.join(',')).join(' ')}, svg);
+  if (!dashed(line)) points.forEach(p => make('circle', {class: styled(line, 'dot', place), cx: p[0], cy: p[1], r: 3}, svg));
 };
 
 // Vertical marks with their words above; `place` staggers those that would touch.
@@ -70,7 +70,7 @@ const draw = () => {
     make('text', {x: f.left + 4, y: f.y(value.chance.y) - 5}, svg, value.chance.text);
   }
   (value.marks || []).forEach(m => upright(svg, 'mark', m.n, m.text, f, 0));
-  value.lines.forEach(line => curve(svg, line, value, f));
+  value.lines.forEach((line, place) => curve(svg, line, place, value, f));
   make('g', {class: 'dial'}, svg);
   hits(svg, value, f);
   explain(legend, value.lines);

@@ -1,12 +1,13 @@
 // One line chart for all tabs that need one. spec = {title, x: {label, log, from, to, ticks}, y: {…}, series: [{key, label, points: [[x, y]], dashed}],
 // marks: [{x, text}], rules: [{y, text}]}; `from` may be larger than `to`. Points outside the range are left out.
-const MAIN = ['bits', 'ddim', 'edit-friendly', 'kept', 'odds', 'entropy'], DASHED = ['rmse', 'fixed-point'];
+// The first line of a chart is its main one.
+const DASHED = ['rmse', 'fixed-point'];
 const dashed = line => Boolean(line.dashed) || DASHED.includes(line.key);
-const styled = (line, part) => `${part} ${line.key}${MAIN.includes(line.key) ? ' main' : ''}${dashed(line) ? ' dashed' : ''}`;
+const styled = (line, part, place) => `${part} ${line.key}${place === 0 ? ' main' : ''}${dashed(line) ? ' dashed' : ''}`;
 // A swatch and a label for each line.
-const explain = (legend, lines) => lines.forEach(line => {
+const explain = (legend, lines) => lines.forEach((line, place) => {
   const entry = tag('span', '', legend), swatch = make('svg', {width: 30, height: 10, 'aria-hidden': 'true'}, entry);
-  make('line', {class: styled(line, 'series'), x1: 1, x2: 29, y1: 5, y2: 5}, swatch);
+  make('line', {class: styled(line, 'series', place), x1: 1, x2: 29, y1: 5, y2: 5}, swatch);
   tag('span', '', entry, line.label);
 });
 const plotLines = (host, spec) => {
@@ -37,10 +38,10 @@ const plotLines = (host, spec) => {
     make('line', {class: 'now', x1: x(mark.x), x2: x(mark.x), y1: 4, y2: height - bottom}, svg);
     make('text', {class: 'now', x: x(mark.x) + (late ? -5 : 5), y: 14, 'text-anchor': late ? 'end' : 'start'}, svg, mark.text);
   });
-  spec.series.forEach(line => {
+  spec.series.forEach((line, place) => {
     const points = line.points.filter(inside).map(p => [x(p[0]), y(p[1])]);
-    make('polyline', {class: styled(line, 'series'), points: points.map(p => p.join(',')).join(' ')}, svg);
-    if (!dashed(line) && points.length < 24) points.forEach(p => make('circle', {class: styled(line, 'dot'), cx: p[0], cy: p[1], r: 3}, svg));
+    make('polyline', {class: styled(line, 'series', place), points: points.map(p => p.join(',')).join(' ')}, svg);
+    if (!dashed(line) && points.length < 24) points.forEach(p => make('circle', {class: styled(line, 'dot', place), cx: p[0], cy: p[1], r: 3}, svg));
   });
   explain(tag('p', 'legend', host), spec.series);
 };
