@@ -7,7 +7,7 @@ import torch
 from chromium import in_browser
 
 from diffdemo import bench
-from diffdemo.bench import memory, page, peers, start, tables
+from diffdemo.bench import browser, memory, page, peers, start, tables
 from diffdemo.bench.turns import take_turns, timings
 from diffdemo.errors import DiffdemoError
 from diffdemo.models import load_model
@@ -168,6 +168,6 @@ def test_the_wait_after_the_dial_is_timed_to_the_first_picture_and_to_the_result
 
 
 def test_without_a_browser_the_page_is_not_timed(monkeypatch):
-    monkeypatch.setattr(page.shutil, "which", lambda name: None)
+    monkeypatch.setattr(browser, "chromium", lambda: None)
     with pytest.raises(DiffdemoError, match="playwright"):
         page.measure()

@@ -3,16 +3,13 @@
 Needs playwright and a Chromium, which the page itself does not.
 """
 
-import shutil
 from dataclasses import dataclass
-from importlib.util import find_spec
 from statistics import median
 
+from diffdemo.bench.browser import PATIENCE, opened
 from diffdemo.bench.start import served
 from diffdemo.errors import DiffdemoError
 
-FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
-PATIENCE = 120_000  # milliseconds
 # keeps when the dial was let go of, when a frame was due after the first picture changed, and when the sentence was about this n
 _CLOCK = """() => {
   const first = () => document.querySelector('#map .tile.reconstruction image')?.getAttribute('href');
@@ -47,13 +44,10 @@ def measure(rounds: int = 9) -> Wait:
     Raises:
         DiffdemoError: rounds is below 1, or there is no Chromium or no playwright.
     """
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if rounds < 1 or not chromium or not find_spec("playwright"):
-        raise DiffdemoError("The page is measured in at least 1 round, with playwright (pip install playwright) and a Chromium on the path.")
-    from playwright.sync_api import sync_playwright
-
-    with served() as address, sync_playwright() as play:
-        page = play.chromium.launch(executable_path=chromium, args=list(FLAGS)).new_page(viewport={"width": 1280, "height": 900})
+    if rounds < 1:
+        raise DiffdemoError("The page is measured in at least 1 round.")
+    with opened() as browser, served() as address:
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
         page.set_default_timeout(PATIENCE)
         page.goto(address)
         page.wait_for_function("(document.querySelector('#round-trip-sentence .text')?.textContent || '').startsWith('Of ')")

@@ -23,7 +23,7 @@ from diffdemo.errors import DiffdemoError, ExperimentError
 from diffdemo.fields import FIELDS, by_hash
 from diffdemo.guard import KEPT, Guard
 from diffdemo.models import load_model
-from diffdemo.ui import answer, controls, endpoints, files, handlers, links, opening, views
+from diffdemo.ui import answer, controls, endpoints, files, handlers, links, look, opening, views
 from diffdemo.ui.controls import RAIL
 from diffdemo.ui.could_have_been import CouldHaveBeen
 from diffdemo.ui.embedding import IsAnEmbedding
@@ -324,10 +324,9 @@ def _has_mcp() -> bool:
 
 def launch_options() -> dict[str, Any]:
     """Settings for `Blocks.launch` that the page relies on."""
-    neutral = gr.themes.colors.slate
     return {
-        "theme": gr.themes.Base(primary_hue=neutral, secondary_hue=neutral, neutral_hue=neutral, font=("system-ui", "sans-serif")),
-        "css": (STATIC / "page.css").read_text(),
+        "theme": look.theme(),
+        "css": look.css(),
         "ssr_mode": False,
         "show_error": False,
         "max_file_size": "8mb",

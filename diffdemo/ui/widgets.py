@@ -27,7 +27,7 @@ STATIC = Path(__file__).parent / "static"
 # no progress shown, on no component: Gradio would copy the value of every output at each step, and run a clock in it, a third of a core
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "show_progress_on": []}
 # beside dom.js, what the scripts of some components share
-SHARED = {**dict.fromkeys(("embed", "collide", "branch"), "lines"), **dict.fromkeys(("sentence", "answer", "leads"), "runs")}
+SHARED = {**dict.fromkeys(("chart", "embed", "collide", "belief", "branch"), "lines"), **dict.fromkeys(("sentence", "answer", "leads"), "runs")}
 
 
 @contextmanager
@@ -194,11 +194,10 @@ def line(name: str, **options: Any) -> RawText:
 def html(script: str, template: str, style: str, value: Any, **options: Any) -> gr.HTML:
     """One of the page's own components: its script and style from static/, its markup a constant, its value data only."""
     shared = [SHARED[script]] if script in SHARED else []
-    styles = [STATIC / f"{part}.css" for part in (*shared, style)]
     return gr.HTML(
         value,
         html_template=template,
         js_on_load="".join((STATIC / f"{part}.js").read_text() for part in ("dom", *shared, script)),
-        css_template="".join(path.read_text() for path in styles if path.exists()),
-        **{"elem_id": script, **options},
+        css_template=(STATIC / f"{style}.css").read_text(),
+        **{"elem_id": script, "elem_classes": "part", **options},
     )

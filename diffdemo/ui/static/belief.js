@@ -43,21 +43,13 @@ const guess = (src, name, words, alt) => {
 };
 
 const drawTrack = () => {
-  track.replaceChildren();
-  const list = frames(), width = Math.floor(track.clientWidth) || 320, height = 92, base = 70, top = 8, bits = props.value.bits;
-  const largest = list[list.length - 1].n || 1, x = n => 8 + n / largest * (width - 16), y = share => top + (1 - share) * (base - top);
-  const parted = Math.max(0.2, ...list.map(frame => frame.difference));
-  const svg = make('svg', {width, height, viewBox: `0 0 ${width} ${height}`, role: 'img',
-    'aria-label': 'Entropy of the posterior, and how far the two guesses are apart, at every n'}, track);
-  make('line', {class: 'rule', x1: 8, x2: width - 8, y1: base, y2: base}, svg);
-  const points = share => list.map(frame => `${x(frame.n)},${y(share(frame))}`).join(' ');
-  make('polyline', {class: 'entropy', points: points(frame => (bits ? frame.entropy / bits : 0))}, svg);
-  make('polyline', {class: 'apart', points: points(frame => frame.difference / parted)}, svg);
-  make('line', {class: 'now', x1: x(list[at].n), x2: x(list[at].n), y1: top - 4, y2: base + 4}, svg);
-  [0, 250, 500, 750, 1000].filter(n => n <= largest).forEach(n => make('text', {x: x(n), y: base + 16, 'text-anchor': n === 0 ? 'start' : n === largest ? 'end' : 'middle'}, svg, n));
-  const words = tag('p', 'words', track);
-  tag('span', 'entropy', words, `solid: bits missing, up to ${bits.toFixed(1)}`);
-  tag('span', 'apart', words, `dashed: RMSE between the two guesses, up to ${parted.toFixed(2)}`);
+  const list = frames(), largest = list[list.length - 1].n || 1, bits = props.value.bits, now = list[at].n;
+  const parted = Math.max(0.2, ...list.map(frame => frame.difference)), line = share => list.map(frame => [frame.n, Math.min(1, share(frame))]);
+  plotLines(track, {title: 'How certainty goes with noise', height: 180,
+    x: {label: 'noise steps n', from: 0, to: largest, ticks: [0, 0.25, 0.5, 0.75, 1].map(share => Math.round(share * largest))},
+    y: {label: 'share', from: 0, to: 1, ticks: [0, 0.5, 1]}, marks: [{x: now, text: `n = ${now}`}],
+    series: [{key: 'entropy', label: `bits missing, of ${bits.toFixed(1)}`, points: line(frame => (bits ? frame.entropy / bits : 0))},
+      {key: 'apart', label: `RMSE between the two guesses, of ${parted.toFixed(2)}`, dashed: true, points: line(frame => frame.difference / parted)}]});
 };
 
 const drawCandidates = frame => {

@@ -21,9 +21,9 @@ const drawRow = (row, k) => {
     picture(entry.src, '', button);
   });
   if (row.text !== undefined) {
-    const bar = tag('div', 'bar', line);
+    const bar = tag('div', 'share', line);
     bar.title = `what two futures from ${row.label} have in common`;
-    const fill = tag('span', 'fill', tag('span', 'back', bar));
+    const fill = tag('span', 'fill', tag('span', 'bar', bar));
     fill.style.width = `${100 * Math.max(0, Math.min(1, row.share))}%`;
     tag('span', 'text', bar, row.text);
   }

@@ -32,14 +32,14 @@ const axes = (svg, value, f) => {
   make('text', {x: f.left + f.inner / 2, y: f.height - 5, 'text-anchor': 'middle', class: 'unit'}, svg, 'noise steps n');
 };
 
-const curve = (svg, line, value, f) => {
+const curve = (svg, line, place, value, f) => {
   const points = value.levels.map((n, k) => [f.x(n), f.y(line.values[k])]);
   if (line.low) {
     const upper = value.levels.map((n, k) => `${f.x(n)},${f.y(line.high[k])}`), lower = value.levels.map((n, k) => `${f.x(n)},${f.y(line.low[k])}`);
     make('polygon', {class: 'band', points: [...upper, ...lower.reverse()].join(' ')}, svg);
   }
-  make('polyline', {class: `curve ${line.key}`, points: points.map(p => p.join(',')).join(' ')}, svg);
-  points.forEach(p => make('circle', {class: `dot ${line.key}`, cx: p[0], cy: p[1], r: 2.6}, svg));
+  make('polyline', {class: styled(line, 'series', place), points: points.map(p => p.join(',')).join(' ')}, svg);
+  if (!dashed(line)) points.forEach(p => make('circle', {class: styled(line, 'dot', place), cx: p[0], cy: p[1], r: 3}, svg));
 };
 
 // Vertical marks with their words above; `place` staggers those that would touch.
@@ -66,18 +66,14 @@ const draw = () => {
   const svg = make('svg', {width, height: f.height, viewBox: `0 0 ${width} ${f.height}`, role: 'group', 'aria-label': 'What is known and kept at every n'}, plot);
   axes(svg, value, f);
   if (value.chance) {
-    make('line', {class: 'chance', x1: f.left, x2: f.width - f.right, y1: f.y(value.chance.y), y2: f.y(value.chance.y)}, svg);
-    make('text', {class: 'chance', x: f.left + 4, y: f.y(value.chance.y) - 5}, svg, value.chance.text);
+    make('line', {class: 'rule', x1: f.left, x2: f.width - f.right, y1: f.y(value.chance.y), y2: f.y(value.chance.y)}, svg);
+    make('text', {x: f.left + 4, y: f.y(value.chance.y) - 5}, svg, value.chance.text);
   }
   (value.marks || []).forEach(m => upright(svg, 'mark', m.n, m.text, f, 0));
-  value.lines.forEach(line => curve(svg, line, value, f));
+  value.lines.forEach((line, place) => curve(svg, line, place, value, f));
   make('g', {class: 'dial'}, svg);
   hits(svg, value, f);
-  value.lines.forEach(line => {
-    const entry = tag('span', '', legend), swatch = make('svg', {width: 30, height: 10, 'aria-hidden': 'true'}, entry);
-    make('line', {class: `curve ${line.key}`, x1: 1, x2: 29, y1: 5, y2: 5}, swatch);
-    tag('span', '', entry, line.label);
-  });
+  explain(legend, value.lines);
   if (value.lines.length) { tag('span', 'back', legend, '✓ teal: came back'); tag('span', 'changed', legend, '≠ orange: another picture'); }
   drawTiles(value, f);
   drawNumbers(value);
@@ -91,7 +87,7 @@ const drawTiles = (value, f) => {
   value.tiles.forEach((row, seed) => {
     tag('span', 'seed', tiles, f.narrow ? value.seeds[seed] : `seed ${value.seeds[seed]}`);
     row.forEach((tile, k) => {
-      const box = tag('span', 'tile ' + (tile.back === true ? 'back' : tile.back === false ? 'changed' : 'open'), tiles);
+      const box = tag('span', 'tile judged ' + (tile.back === true ? 'back' : tile.back === false ? 'changed' : 'open'), tiles);
       box.dataset.k = k;
       picture(tile.src, tile.alt, box);
     });

@@ -28,7 +28,7 @@ const drawOdds = value => {
 };
 
 const drawWay = way => {
-  const figure = tag('figure', way.who ? 'back' : 'changed', part.ways);
+  const figure = tag('figure', way.who ? 'judged back' : 'judged changed', part.ways);
   picture(way.src, way.alt, figure);
   const caption = tag('figcaption', '', figure);
   tag('b', '', caption, way.verdict); tag('span', '', caption, way.read);

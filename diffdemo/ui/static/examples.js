@@ -4,7 +4,7 @@ const draw = () => {
   row.replaceChildren();
   (Array.isArray(props.value) ? props.value : []).forEach((entry, index) => {
     if (!isPng(entry.src)) return;
-    const button = tag('button', '', row);
+    const button = tag('button', 'tile', row);
     button.type = 'button'; button.dataset.index = index; button.setAttribute('aria-label', 'Use ' + entry.alt);
     picture(entry.src, '', button);
   });

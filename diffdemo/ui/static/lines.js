@@ -1,8 +1,18 @@
 // One line chart for all tabs that need one. spec = {title, x: {label, log, from, to, ticks}, y: {…}, series: [{key, label, points: [[x, y]], dashed}],
 // marks: [{x, text}], rules: [{y, text}]}; `from` may be larger than `to`. Points outside the range are left out.
+// The first line of a chart is its main one.
+const DASHED = ['rmse', 'fixed-point'];
+const dashed = line => Boolean(line.dashed) || DASHED.includes(line.key);
+const styled = (line, part, place) => `${part} ${line.key}${place === 0 ? ' main' : ''}${dashed(line) ? ' dashed' : ''}`;
+// A swatch and a label for each line.
+const explain = (legend, lines) => lines.forEach((line, place) => {
+  const entry = tag('span', '', legend), swatch = make('svg', {width: 30, height: 10, 'aria-hidden': 'true'}, entry);
+  make('line', {class: styled(line, 'series', place), x1: 1, x2: 29, y1: 5, y2: 5}, swatch);
+  tag('span', '', entry, line.label);
+});
 const plotLines = (host, spec) => {
   host.replaceChildren();
-  const width = Math.max(240, Math.floor(host.clientWidth) || 320), height = spec.height || 220, left = 48, right = 14, top = 12, bottom = 40;
+  const width = Math.max(240, Math.floor(host.clientWidth) || 320), height = spec.height || 220, left = 48, right = 14, top = 24, bottom = 40;
   tag('h3', '', host, spec.title);
   const scale = (axis, start, end) => {
     const of = axis.log ? Math.log10 : v => v, from = of(axis.from), to = of(axis.to);
@@ -18,27 +28,22 @@ const plotLines = (host, spec) => {
   });
   spec.x.ticks.forEach(v => make('text', {x: x(v), y: height - bottom + 17, 'text-anchor': 'middle'}, svg, short(v)));
   make('text', {class: 'unit', x: (left + width - right) / 2, y: height - 5, 'text-anchor': 'middle'}, svg, spec.x.label);
-  make('text', {class: 'unit', x: left, y: top - 2}, svg, spec.y.label || '');
+  make('text', {class: 'unit', x: left - 6, y: 12, 'text-anchor': 'end'}, svg, spec.y.label || '');
   (spec.rules || []).forEach(rule => {
     make('line', {class: 'rule', x1: left, x2: width - right, y1: y(rule.y), y2: y(rule.y)}, svg);
     make('text', {x: width - right - 4, y: y(rule.y) - 5, 'text-anchor': 'end'}, svg, rule.text);
   });
   (spec.marks || []).forEach(mark => {
     const late = x(mark.x) > width - right - 70;
-    make('line', {class: 'now', x1: x(mark.x), x2: x(mark.x), y1: top, y2: height - bottom}, svg);
-    make('text', {class: 'now', x: x(mark.x) + (late ? -5 : 5), y: top + 10, 'text-anchor': late ? 'end' : 'start'}, svg, mark.text);
+    make('line', {class: 'now', x1: x(mark.x), x2: x(mark.x), y1: 4, y2: height - bottom}, svg);
+    make('text', {class: 'now', x: x(mark.x) + (late ? -5 : 5), y: 14, 'text-anchor': late ? 'end' : 'start'}, svg, mark.text);
   });
-  spec.series.forEach(line => {
+  spec.series.forEach((line, place) => {
     const points = line.points.filter(inside).map(p => [x(p[0]), y(p[1])]);
-    make('polyline', {class: `series ${line.key}${line.dashed ? ' dashed' : ''}`, points: points.map(p => p.join(',')).join(' ')}, svg);
-    if (!line.dashed && points.length < 24) points.forEach(p => make('circle', {class: `dot ${line.key}`, cx: p[0], cy: p[1], r: 3}, svg));
+    make('polyline', {class: styled(line, 'series', place), points: points.map(p => p.join(',')).join(' ')}, svg);
+    if (!dashed(line) && points.length < 24) points.forEach(p => make('circle', {class: styled(line, 'dot', place), cx: p[0], cy: p[1], r: 3}, svg));
   });
-  const legend = tag('p', 'legend', host);
-  spec.series.forEach(line => {
-    const entry = tag('span', '', legend), swatch = make('svg', {width: 30, height: 10, 'aria-hidden': 'true'}, entry);
-    make('line', {class: `series ${line.key}${line.dashed ? ' dashed' : ''}`, x1: 1, x2: 29, y1: 5, y2: 5}, swatch);
-    tag('span', '', entry, line.label);
-  });
+  explain(tag('p', 'legend', host), spec.series);
 };
 // Ticks 1, 10, 100 … (or their reciprocals) around a range, and the range they span.
 const decades = values => {

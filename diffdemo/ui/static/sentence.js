@@ -18,7 +18,7 @@ const drawShare = value => {
   if (space(value)) button(share, 'Copy link with preview', made => copy(`${own()}?${value.link}`, made, share));
   button(share, 'Copy for the forum', made => copy(String(value.markdown || '').replaceAll('{link}', address(value)), made, share));
   const save = tag('details', 'save', share);
-  tag('summary', '', save, 'Save');
+  tag('summary', 'button', save, 'Save');
   const list = tag('div', 'files', save), label = tag('label', '', list), box = tag('input', '', label);
   box.type = 'checkbox'; box.checked = true;
   tag('span', '', label, 'PNGs carry the experiment as text: drop one on this page and it comes back');
