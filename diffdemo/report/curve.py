@@ -11,6 +11,7 @@ from diffdemo.report.pictures import attributes, tile, uris
 from diffdemo.schedule import Schedule
 from diffdemo.sheets import Still, Tile, TileRow
 
+RETURNS = "came_back, kept, rmse, bits_known and p_true (levels x seeds), and the reconstructions"  # over the API
 SHOWN = 8  # seeds in a film
 
 

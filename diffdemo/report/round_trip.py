@@ -14,6 +14,7 @@ from diffdemo.report.pictures import attributes, tile, uris
 from diffdemo.schedule import Schedule
 from diffdemo.sheets import Still, Tile, TileRow
 
+RETURNS = "came_back, rmse and kept by seed, and all pictures"  # over the API
 SHOWN = 8  # seeds in a film
 UP = 8  # stills on the way up
 

@@ -34,7 +34,7 @@ The attributes are sums of the same probabilities: all pictures with a hat toget
 class CouldHaveBeen(Tab):
     """x_n, the top candidates with exact probabilities, two guesses, attributes; a flip-book over all n."""
 
-    title, question, how = "What could it have been?", "How sure can anyone be?", HOW
+    title, how = "What could it have been?", HOW
     kind = Belief
     body = (
         "belief",

@@ -48,7 +48,7 @@ class IsAnEmbedding(Tab):
         second: picture B, for the swap test.
     """
 
-    title, question, how = "Is x_T an embedding?", "Which x_T come back?", HOW
+    title, how = "Is x_T an embedding?", HOW
     kind = Embedding
     body = ("embed", MARKUP)
 

@@ -33,7 +33,7 @@ outlives what it takes to draw it in every detail. On a large model the fall com
 class NoReturn(Tab):
     """Curves over n: bits known, share kept, RMSE; under them the tiles, rows = seeds, columns = n."""
 
-    title, question, how = "Point of no return", "Why does 300 work and 1000 not?", HOW
+    title, how = "Point of no return", HOW
     kind = Curve
     body = (
         "chart",

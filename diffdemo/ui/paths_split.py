@@ -32,7 +32,7 @@ MARKUP = '<div class="tree"></div><div class="detail"></div><div class="decided"
 class PathsSplit(Tab):
     """A tree: rows are branching points, tiles are futures; under it how much the futures of each point share."""
 
-    title, question, how = "Where paths split", "When is it decided?", HOW
+    title, how = "Where paths split", HOW
     kind = Branch
     body = ("branch", MARKUP)
     updates = 6

@@ -29,7 +29,6 @@ class Tab:
     """One tab of the page; a subclass names its experiment and says how a run is shown. What it shows is computed when it is first opened."""
 
     title: ClassVar[str]
-    question: ClassVar[str]
     how: ClassVar[str]
     kind: ClassVar[type[Experiment]]
     body: ClassVar[tuple[str, str]]  # the script in static/ and the markup it fills
@@ -39,7 +38,7 @@ class Tab:
     def layout(self) -> None:
         """Build the tab's widgets inside the current gr.Tab."""
         script, markup = self.body
-        gr.Markdown(f"## {self.question}", elem_classes="question")
+        gr.Markdown(f"## {self.kind.question}", elem_classes="question")
         self.controls()
         self.sentence = html("sentence", SENTENCE, "rail", WAITING, elem_id=f"{self.kind.kind}-sentence")
         self.shown = html(script, markup, script, None)

@@ -36,7 +36,7 @@ SHARPER = 0.75  # of a run, after which its estimates are sharper than the previ
 class ThereAndBack(Tab):
     """One picture → many seeds → many x_n → many reconstructions, two linked galleries."""
 
-    title, question, how = "There and back", "Does it come back?", HOW
+    title, how = "There and back", HOW
     kind = RoundTrip
     body = ("map", '<div class="map-host"></div><div class="map-detail"></div>')
     updates = 10

@@ -39,7 +39,7 @@ class TwoPictures(Tab):
         second: picture B.
     """
 
-    title, question, how = "Two pictures, one noise", "Can two pictures share one x_n?", HOW
+    title, how = "Two pictures, one noise", HOW
     kind = Collision
     body = ("collide", MARKUP)
 
