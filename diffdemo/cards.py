@@ -9,23 +9,19 @@ from torch import Tensor
 
 from diffdemo import images, lab, report, service, sheets
 from diffdemo.errors import ModelError
-from diffdemo.experiment import Belief, Branch, Collision, Curve, Embedding, Experiment, RoundTrip
+from diffdemo.experiment import Curve, Experiment
 from diffdemo.fields import by_hash
 from diffdemo.letters import font, wrapped
 from diffdemo.models import BUNDLED, Model
 from diffdemo.noise import noise
 
 WIDTH, HEIGHT = 1200, 630  # what unfurlers crop to
-QUESTIONS: dict[type[Experiment], str] = {
-    RoundTrip: "Does it come back?", Curve: "Why does 300 work and 1000 not?", Embedding: "Which x_T come back?",
-    Collision: "Can two pictures share one x_n?", Belief: "How sure can anyone be?", Branch: "When is it decided?",
-}  # fmt: skip
 _MARGIN, _TOP, _TILES = 64, 236, 8
 
 
 def title(e: Experiment) -> str:
     """The question that the experiment asks."""
-    return f"diffdemo: {QUESTIONS[type(e)]}"
+    return f"diffdemo: {e.question}"
 
 
 def description(e: Any) -> str:
@@ -57,7 +53,7 @@ def draw(e: Any) -> bytes:
     model = lab.resolve(e, None)
     page = Image.new("RGB", (WIDTH, HEIGHT), "white")
     pen = ImageDraw.Draw(page)
-    pen.text((_MARGIN, 56), QUESTIONS[type(e)], sheets.INK, font(52))
+    pen.text((_MARGIN, 56), e.question, sheets.INK, font(52))
     for line, text in enumerate(wrapped(f"{_begun(report.settings(e))}.", 24, WIDTH - 2 * _MARGIN)[:2]):
         pen.text((_MARGIN, 132 + 34 * line), text, sheets.SOFT, font(24))
     x0 = lab.picture(e.picture, model)

@@ -43,6 +43,7 @@ class Experiment:
     """What all experiments share; a subclass is a frozen dataclass whose field names stand in FIELDS."""
 
     kind: ClassVar[str]
+    question: ClassVar[str]  # that it answers
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
     model: str
@@ -71,6 +72,7 @@ class RoundTrip(Experiment):
     """
 
     kind: ClassVar[str] = "round-trip"
+    question: ClassVar[str] = "Does it come back?"
 
     model: str = FIELDS["model"].default
     picture: str = FIELDS["picture"].default
@@ -99,6 +101,7 @@ class Curve(Experiment):
     """
 
     kind: ClassVar[str] = "curve"
+    question: ClassVar[str] = "Why does 300 work and 1000 not?"
 
     model: str = FIELDS["model"].default
     picture: str = FIELDS["picture"].default
@@ -128,6 +131,7 @@ class Belief(Experiment):
     """
 
     kind: ClassVar[str] = "belief"
+    question: ClassVar[str] = "How sure can anyone be?"
 
     model: str = FIELDS["model"].default
     picture: str = FIELDS["picture"].default
@@ -148,6 +152,7 @@ class Embedding(Experiment):
     """
 
     kind: ClassVar[str] = "embed"
+    question: ClassVar[str] = "Which x_T come back?"
 
     model: str = FIELDS["model"].default
     picture: str = FIELDS["picture"].default
@@ -175,6 +180,7 @@ class Collision(Experiment):
     """
 
     kind: ClassVar[str] = "collide"
+    question: ClassVar[str] = "Can two pictures share one x_n?"
 
     model: str = FIELDS["model"].default
     picture: str = FIELDS["picture"].default
@@ -204,6 +210,7 @@ class Branch(Experiment):
     """
 
     kind: ClassVar[str] = "branch"
+    question: ClassVar[str] = "When is it decided?"
 
     model: str = FIELDS["model"].default
     picture: str = FIELDS["picture"].default

@@ -58,12 +58,14 @@ class Still:
         text: the line above.
         share: how much of all noise there is, 0..1, drawn as a bar.
         rising: noise is being added (True), taken away (False), or neither.
+        beside: what stands large at the left of all rows, if anything.
     """
 
     tiles: tuple[Tile, ...]
     text: str
     share: float
     rising: bool | None = None
+    beside: Tile | None = None
 
 
 def sheet(title: str, rows: Sequence[TileRow], foot: str = "") -> np.ndarray:
@@ -208,21 +210,20 @@ def _width(tile: Tile, named: bool) -> float:
     return (length(tile.label, SMALL_SIZE) if named else 0) + (MARK + 4 if tile.back is not None else 0)
 
 
-def film(stills: Sequence[Still], columns: int, ends: tuple[str, str] = ("0", "1000"), group: int = 1) -> list[np.ndarray]:
+def film(stills: Sequence[Still], columns: int, ends: tuple[str, str] = ("0", "1000")) -> list[np.ndarray]:
     """The frames of a film, (H, W, 3) uint8 each and all of one size; a still equal to the one before is left out.
 
     Args:
         stills: what to draw; the same number of tiles in each.
         columns: tiles beside each other.
         ends: what stands at the two ends of the bar.
-        group: so many columns belong together and stand closer.
 
     Raises:
         DiffdemoError: the font lacks a letter.
     """
     edge = _film_edge([tile.picture for still in stills for tile in still.tiles], len(stills[0].tiles))
     cell = max(max(scaled(tile.picture, edge).size) for still in stills for tile in still.tiles)
-    frames = [_drawn(still, columns, ends, group, edge, cell) for still in stills]
+    frames = [_drawn(still, columns, ends, edge, cell) for still in stills]
     return [frame for k, frame in enumerate(frames) if k == 0 or not np.array_equal(frame, frames[k - 1])]
 
 
@@ -233,19 +234,22 @@ def _film_edge(pictures: list[np.ndarray], count: int) -> int:
     return min(LARGEST, max(-(-64 // side), wanted // side) * side)
 
 
-def _drawn(still: Still, columns: int, ends: tuple[str, str], group: int, edge: int, cell: int) -> np.ndarray:
-    pitch, wide, line = cell + 2 * RIM + GAP, 14, cell + 2 * RIM + UNDER + GAP
-    rows, groups = -(-len(still.tiles) // columns), -(-columns // group)
-    inside = max(320, columns * pitch - GAP + (groups - 1) * wide if group > 1 else columns * pitch - GAP)
-    page, margin = _Page(inside + 48, 74 + rows * line + 14), 24
+def _drawn(still: Still, columns: int, ends: tuple[str, str], edge: int, cell: int) -> np.ndarray:
+    pitch, line, rows = cell + 2 * RIM + GAP, cell + 2 * RIM + UNDER + GAP, -(-len(still.tiles) // columns)
+    large = rows * line - 2 * RIM - UNDER - GAP if still.beside else 0
+    aside = large + 2 * RIM + 3 * GAP if still.beside else 0
+    needed = aside + columns * pitch - GAP
+    inside, margin = max(320, needed), 24
+    page = _Page(inside + 2 * margin, 74 + rows * line + 14)
     check_letters(still.text)
     page.text(margin, 26, shortened(still.text, 19, inside), 19, INK)
     page.bar(margin, 52, inside, still.share, ends, still.rising)
-    free = (inside - (columns * pitch - GAP + ((groups - 1) * wide if group > 1 else 0))) // 2
+    left = margin + (inside - needed) // 2
+    if still.beside:
+        page.tile(left + large // 2 + RIM, 74, still.beside, large, large, still.beside.label, large)
     for k, tile in enumerate(still.tiles):
         row, column = divmod(k, columns)
-        x = margin + free + column * pitch + (column // group * wide if group > 1 else 0)
-        page.tile(x + (pitch - GAP) // 2, 74 + row * line, tile, edge, cell, tile.label, pitch - 2)
+        page.tile(left + aside + column * pitch + (pitch - GAP) // 2, 74 + row * line, tile, edge, cell, tile.label, pitch - 2)
     return np.asarray(page.image)
 
 

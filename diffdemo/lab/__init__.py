@@ -9,17 +9,17 @@ from PIL import Image
 from torch import Tensor
 
 from diffdemo.experiment import Belief, Branch, Collision, Curve, Embedding, Experiment, RoundTrip
-from diffdemo.lab.belief import BeliefResult, Candidate, belief, beliefs
-from diffdemo.lab.branch import BranchResult, branch
-from diffdemo.lab.collision import CollisionResult, collision
-from diffdemo.lab.cost import network_calls
-from diffdemo.lab.curve import CurveResult, crossing, curve
-from diffdemo.lab.embedding import Code, EmbeddingResult, embedding
+from diffdemo.lab.belief import BeliefResult, Candidate, belief, belief_calls, beliefs
+from diffdemo.lab.branch import BranchResult, branch, branch_calls
+from diffdemo.lab.collision import CollisionResult, collision, collision_calls
+from diffdemo.lab.curve import CurveResult, crossing, curve, curve_calls
+from diffdemo.lab.embedding import Code, EmbeddingResult, embedding, embedding_calls
 from diffdemo.lab.progress import Progress
-from diffdemo.lab.round_trip import PREVIEW_CALLS, PREVIEW_SEEDS, Path, RoundTripResult, round_trip
+from diffdemo.lab.round_trip import PREVIEW_CALLS, PREVIEW_SEEDS, Path, RoundTripResult, round_trip, round_trip_calls
 from diffdemo.lab.round_trip import preview as _preview
 from diffdemo.lab.subject import check_levels, original, picture, picture_text, resolve
 from diffdemo.models import Model
+from diffdemo.schedule import Schedule
 
 __all__ = [
     "PREVIEW_CALLS",
@@ -50,13 +50,14 @@ __all__ = [
 
 Result = RoundTripResult | CurveResult | EmbeddingResult | CollisionResult | BeliefResult | BranchResult
 _Run = Callable[[Any, Model, Tensor], Iterator[Progress | Result]]
-_RUNS: dict[type[Experiment], _Run] = {
-    RoundTrip: round_trip,
-    Curve: curve,
-    Embedding: embedding,
-    Collision: collision,
-    Belief: belief,
-    Branch: branch,
+_Cost = Callable[[Any, Schedule], int]
+_ROOMS: dict[type[Experiment], tuple[_Run, _Cost]] = {  # how each is run, and what that costs
+    RoundTrip: (round_trip, round_trip_calls),
+    Curve: (curve, curve_calls),
+    Embedding: (embedding, embedding_calls),
+    Collision: (collision, collision_calls),
+    Belief: (belief, belief_calls),
+    Branch: (branch, branch_calls),
 }
 
 
@@ -90,7 +91,19 @@ def stream(experiment: Experiment, model: Model | None = None, given: Image.Imag
     """
     model = suited(experiment, model)
     x0 = picture(experiment.picture, model, given)
-    return _RUNS[type(experiment)](replace(experiment, revision=model.revision), model, x0)
+    run_one, _ = _ROOMS[type(experiment)]
+    return run_one(replace(experiment, revision=model.revision), model, x0)
+
+
+def network_calls(experiment: Experiment, schedule: Schedule) -> int:
+    """How often the network sees one picture in a run; nearly, where fixed points are solved.
+
+    Args:
+        experiment: any of them.
+        schedule: that of its model.
+    """
+    _, calls = _ROOMS[type(experiment)]
+    return calls(experiment, schedule)
 
 
 def preview(experiment: RoundTrip, model: Model | None = None, given: Image.Image | None = None) -> Progress:

@@ -16,6 +16,7 @@ from diffdemo.line_ups import LineUp
 from diffdemo.models import Model
 from diffdemo.noise import noise
 from diffdemo.posterior import entropy_bits, marginal, posterior, posterior_mean
+from diffdemo.schedule import Schedule
 
 TOP = 8  # candidates that are named
 
@@ -63,6 +64,11 @@ class BeliefResult:
 def belief(e: Belief, model: Model, x0: Tensor) -> Iterator[BeliefResult]:
     """Run it; yields the result."""
     yield beliefs(e, model, x0, (e.n,))[0]
+
+
+def belief_calls(e: Belief, schedule: Schedule) -> int:
+    """Network calls of a run, each for one picture: the guess."""
+    return int(e.n > 0)
 
 
 def beliefs(e: Belief, model: Model, x0: Tensor, levels: Sequence[int]) -> list[BeliefResult]:

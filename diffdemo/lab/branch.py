@@ -108,6 +108,13 @@ def branch(e: Branch, model: Model, x0: Tensor) -> Iterator[Progress | BranchRes
     yield _result(e, model, x0, trunk, futures.view(*shape, *model.shape), seeds, frames.frames(shape), calls, began)
 
 
+def branch_calls(e: Branch, schedule: Schedule) -> int:
+    """Network calls of a run, each for one picture: the path, its futures, and the guess at each point."""
+    _, places, ways = plan(e, schedule)
+    calls = [len(arrivals(way)) for way in ways]
+    return calls[0] + e.futures * sum(calls) + len(places)
+
+
 def plan(e: Branch, schedule: Schedule) -> tuple[list[int], list[int], list[list[int]]]:
     """The levels of the path, the places among them where it branches, and the levels of the way down from each."""
     levels = grid(schedule, schedule.T, e.steps)

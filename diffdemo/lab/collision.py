@@ -16,6 +16,7 @@ from diffdemo.lab.subject import Judge, picture
 from diffdemo.models import Model
 from diffdemo.noise import noise
 from diffdemo.posterior import collide, log_odds, norm_p_value
+from diffdemo.schedule import Schedule
 
 LEVELS = 40  # of the curve of the odds
 
@@ -105,6 +106,11 @@ def _collision(e: Collision, model: Model, x0: Tensor, other: Tensor) -> Iterato
         kept_a=judges[0].kept(x), kept_b=judges[1].kept(x), attributes=(judges[0].attributes, judges[1].attributes),
         seconds=time.monotonic() - began,
     )  # fmt: skip
+
+
+def collision_calls(e: Collision, schedule: Schedule) -> int:
+    """Network calls of a run, each for one picture."""
+    return (WAYS_BACK if e.eta else 1) * min(e.n, e.steps)
 
 
 def odds(model: Model, x0: Tensor, other: Tensor, eps_a: Tensor, levels: tuple[int, ...]) -> Tensor:

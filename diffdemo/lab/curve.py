@@ -17,6 +17,7 @@ from diffdemo.line_ups import LineUp
 from diffdemo.models import Model
 from diffdemo.noise import noise
 from diffdemo.posterior import bits_known, posterior, speciation
+from diffdemo.schedule import Schedule
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +65,11 @@ def curve(e: Curve, model: Model, x0: Tensor) -> Iterator[Progress | CurveResult
         x[call.rows], x0_hat[call.rows] = call.step.x, call.step.x0_hat
         yield Progress(call.done, call.total, time.monotonic() - began, x0, x_n, x0_hat.clone())
     yield _result(e, model, x_n, x, Judge.of(e.picture, model, x0), began)
+
+
+def curve_calls(e: Curve, schedule: Schedule) -> int:
+    """Network calls of a run, each for one picture."""
+    return len(e.seeds) * sum(min(n, e.steps) for n in e.levels)
 
 
 def _result(e: Curve, model: Model, x_n: Tensor, x: Tensor, judge: Judge, began: float) -> CurveResult:

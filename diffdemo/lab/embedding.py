@@ -15,6 +15,7 @@ from diffdemo.lab.progress import Progress
 from diffdemo.lab.subject import Judge, picture
 from diffdemo.models import Model
 from diffdemo.noise import Band, bands, correlation, gaussianity, noise, passes
+from diffdemo.schedule import Schedule
 
 CURVE = {"ddim": (5, 10, 20, 50), "fixed-point": (10, 20)}  # steps at which the round-trip error is measured, beside those asked for
 FEW = 12  # network calls of a fixed-point step, about
@@ -124,6 +125,20 @@ class EmbeddingResult:
 def embedding(e: Embedding, model: Model, x0: Tensor) -> Iterator[Progress | EmbeddingResult]:
     """Run it; yields Progress after every network call (fixed-point steps make several) and last the result."""
     return _Run(e, model, x0, picture(e.other, model) if e.other else None).stream()
+
+
+def embedding_calls(e: Embedding, schedule: Schedule) -> int:
+    """About the network calls of a run, each for one picture: up and down for every code, the curve of errors, and the swap test."""
+    calls, seeds = min(e.n, e.steps), len(e.seeds)
+    curve = {method: sum(min(e.n, k) for k in steps if k != e.steps) for method, steps in CURVE.items()}
+    once = (len(e.seeds) if e.warm else 1) * calls
+    costs = {
+        "random": seeds * calls, "ddim": 2 * (once + curve["ddim"]), "fixed-point": (FEW + 1) * (once + curve["fixed-point"]),
+        "edit-friendly": 2 * seeds * calls, "dpm-encoder": 2 * seeds * calls,
+    }  # fmt: skip
+    kept = sum(method in e.methods for method in ("edit-friendly", "dpm-encoder"))
+    swap = (kept + ("ddim" in e.methods) * (1 + len(MIX))) * calls if e.other else 0
+    return sum(costs[method] for method in e.methods) + swap
 
 
 @dataclass(eq=False)

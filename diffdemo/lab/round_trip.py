@@ -15,6 +15,7 @@ from diffdemo.lab.progress import Progress
 from diffdemo.lab.subject import Judge
 from diffdemo.models import Model
 from diffdemo.noise import noise
+from diffdemo.schedule import Schedule
 
 PREVIEW_CALLS, PREVIEW_SEEDS = 4, 8  # of a preview
 FRAMES = 8  # states kept along each path, evenly spaced over the calls, the last one included
@@ -81,6 +82,11 @@ def round_trip(e: RoundTrip, model: Model, x0: Tensor) -> Iterator[Progress | Ro
     x0, x, path = lane.pixels(model, x0), lane.pixels(model, x), replace(path, x0_hat=lane.pixels(model, path.x0_hat))
     seconds = time.monotonic() - began
     yield RoundTripResult(e, x0, x_n, x, rmse, judge.unrelated, back, kept, judge.attributes, path, seconds)
+
+
+def round_trip_calls(e: RoundTrip, schedule: Schedule) -> int:
+    """Network calls of a run, each for one picture."""
+    return len(e.seeds) * min(e.n, e.steps)
 
 
 def preview(e: RoundTrip, model: Model, x0: Tensor) -> Progress:

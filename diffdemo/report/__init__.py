@@ -14,7 +14,7 @@ from diffdemo.report.settings import settings
 from diffdemo.schedule import Schedule
 from diffdemo.sheets import TileRow
 
-__all__ = ["animated", "as_json", "check_film", "film", "markdown", "note", "sentence", "settings", "table", "tiles", "told"]
+__all__ = ["animated", "as_json", "check_film", "film", "markdown", "note", "returns", "sentence", "settings", "table", "tiles", "told"]
 
 OWN = "a picture of my own"
 _ROOMS: dict[type[Experiment], ModuleType] = {
@@ -46,6 +46,11 @@ def note(result: Any) -> str:
 def as_json(result: Any) -> dict[str, Any]:
     """The result as plain data: the sentence, the link's query, the numbers, the pictures as PNG data URIs."""
     return _room(result).as_json(result)
+
+
+def returns(kind: type[Experiment]) -> str:
+    """What a caller of the API gets of an experiment beside its sentence and query, in words."""
+    return _ROOMS[kind].RETURNS
 
 
 def table(result: Any) -> list[dict[str, Any]]:

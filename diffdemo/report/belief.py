@@ -7,6 +7,7 @@ from diffdemo.lab import BeliefResult
 from diffdemo.report.pictures import tile, uris, words
 from diffdemo.sheets import TileRow
 
+RETURNS = "the top candidates, entropy, marginals, and both guesses"  # over the API
 SMALL = 0.0005  # probabilities below this, or as near to 1, are not told apart
 
 

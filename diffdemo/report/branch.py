@@ -10,6 +10,7 @@ from diffdemo.report.pictures import tile, uris
 from diffdemo.schedule import Schedule
 from diffdemo.sheets import Still, Tile, TileRow
 
+RETURNS = "the path, the futures by point, and their diversity and shared attributes by point"  # over the API
 SHOWN = 14  # futures in a film
 
 

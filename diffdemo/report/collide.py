@@ -7,6 +7,8 @@ from diffdemo.lab import CollisionResult
 from diffdemo.report.pictures import tile, uris
 from diffdemo.sheets import TileRow
 
+RETURNS = "x_n, both noises, the exact odds, and the ways back with what was read in them"  # over the API
+
 
 def sentence(result: CollisionResult) -> str:
     """How plausible B's noise is, how likely B is, and whose picture came back, in plain words with numbers."""

@@ -1,6 +1,5 @@
 """What there is to say of a Curve."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,8 @@ from diffdemo.report.pictures import attributes, tile, uris
 from diffdemo.schedule import Schedule
 from diffdemo.sheets import Still, Tile, TileRow
 
-PAIRS = 8  # seeds in a film
+RETURNS = "came_back, kept, rmse, bits_known and p_true (levels x seeds), and the reconstructions"  # over the API
+SHOWN = 8  # seeds in a film
 
 
 def sentence(result: CurveResult) -> str:
@@ -86,18 +86,16 @@ def _back(result: CurveResult, i: int, j: int, label: str) -> Tile:
 
 
 def film(result: CurveResult, schedule: Schedule) -> list[np.ndarray]:
-    """One still a level: for each seed x_n beside what it leads back to."""
+    """One still a level: the picture, beside it the x_n of each seed, and under each what it leads back to."""
     e = result.experiment
-    count = min(PAIRS, len(e.seeds))
+    count = min(SHOWN, len(e.seeds))
     some = f"; {count} of {len(e.seeds)} shown" if count < len(e.seeds) else ""
+    x0 = tile("x0", "the picture", result.x0)
 
-    def pairs(i: int) -> Iterator[Tile]:
-        for j in range(count):
-            yield tile("x_n", f"seed {e.seeds[j]}", result.x_n[i, j])
-            yield _back(result, i, j, attributes(result.kept, (i, j), result.attributes))
+    def still(i: int, n: int) -> Still:
+        noisy = (tile("x_n", f"seed {e.seeds[j]}", result.x_n[i, j]) for j in range(count))
+        backs = (_back(result, i, j, attributes(result.kept, (i, j), result.attributes)) for j in range(count))
+        text = f"{n} steps of noise, and back: {int(result.came_back[i].sum())} of {len(e.seeds)} came back{some}"
+        return Still((*noisy, *backs), text, n / schedule.T, beside=x0)
 
-    stills = [
-        Still(tuple(pairs(i)), f"n = {n}, {int(result.came_back[i].sum())} of {len(e.seeds)} came back{some}", n / schedule.T)
-        for i, n in enumerate(e.levels)
-    ]
-    return sheets.film(stills, columns=2 if count == 1 else 4, ends=("0", str(schedule.T)), group=2)
+    return sheets.film([still(i, n) for i, n in enumerate(e.levels)], columns=count, ends=("0", str(schedule.T)))

@@ -7,6 +7,8 @@ from diffdemo.lab import Code, EmbeddingResult
 from diffdemo.report.pictures import tile, uris
 from diffdemo.sheets import TileRow
 
+# over the API
+RETURNS = "codes, reconstructions, errors, calls and statistics by method, the bands of true noise, the kept paths, and the swap test"
 EXACT = 1e-4  # "exact" means a largest error below this, in float32
 
 

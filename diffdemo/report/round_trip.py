@@ -1,6 +1,6 @@
 """What there is to say of a RoundTrip."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,8 @@ from diffdemo.report.pictures import attributes, tile, uris
 from diffdemo.schedule import Schedule
 from diffdemo.sheets import Still, Tile, TileRow
 
-PAIRS = 8  # seeds in a film
+RETURNS = "came_back, rmse and kept by seed, and all pictures"  # over the API
+SHOWN = 8  # seeds in a film
 UP = 8  # stills on the way up
 
 
@@ -83,24 +84,23 @@ def _back(result: RoundTripResult, row: int) -> Tile:
 
 
 def film(result: RoundTripResult, schedule: Schedule) -> list[np.ndarray]:
-    """Up: the picture drowns in noise; down: each x beside the estimate x0_hat; and what came back beside the picture."""
-    e, rows, path, T = result.experiment, range(min(PAIRS, len(result.x_n))), result.path, schedule.T
+    """Up: the picture drowns in noise; down: each x above the estimate x0_hat; last each x_n above what came back. The picture stands beside them."""
+    e, rows, path, T = result.experiment, range(min(SHOWN, len(result.x_n))), result.path, schedule.T
     some = f"; {len(rows)} of {len(result.x_n)} shown" if len(rows) < len(result.x_n) else ""
     x0 = tile("x0", "the picture", result.x0)
 
-    def still(n: int, text: str, rising: bool | None, pairs: Iterator[tuple[Tile, Tile]]) -> Still:
-        return Still(tuple(one for pair in pairs for one in pair), f"n = {n}, {text}{some}", n / T, rising)
+    def still(n: int, text: str, rising: bool | None, x: Tensor, under: Callable[[int], Tile]) -> Still:
+        above = (tile("x", f"seed {e.seeds[row]}", x[row]) for row in rows)
+        return Still((*above, *(under(row) for row in rows)), f"{text}{some}", n / T, rising, x0)
 
-    def named(x: Tensor, right: Callable[[int], Tile]) -> Iterator[tuple[Tile, Tile]]:
-        return ((tile("x", f"seed {e.seeds[row]}", x[row]), right(row)) for row in rows)
-
-    stills = [still(n, "noise is added", True, named(x, lambda row: x0)) for n, x in _noising(result, schedule, len(rows))]
+    stills = [still(n, f"n = {n}, noise is added", True, x, lambda row: x0) for n, x in _noising(result, schedule, len(rows))]
     for n, x, x0_hat in zip(path.levels[:, 0].tolist(), path.x, path.x0_hat, strict=True):
         guesses = [tile("x0_hat", "estimate", x0_hat[row]) for row in rows]
-        stills.append(still(n, "noise is taken away", False, named(x, guesses.__getitem__)))
-    back = f"{int(result.came_back.sum())} of {len(result.x_n)} came back"
-    stills.append(still(0, back, None, ((_back(result, row), x0) for row in rows)))
-    return sheets.film(stills, columns=2 if len(rows) == 1 else 4, ends=("0", str(T)), group=2)
+        stills.append(still(n, f"n = {n}, noise is taken away", False, x, guesses.__getitem__))
+    way = "from pure noise" if e.start == "noise" else f"{e.n} steps of noise, and back"
+    back = f"{way}: {int(result.came_back.sum())} of {len(result.x_n)} came back"
+    stills.append(still(0, back, None, result.x_n, lambda row: _back(result, row)))
+    return sheets.film(stills, columns=len(rows), ends=("0", str(T)))
 
 
 def _noising(result: RoundTripResult, schedule: Schedule, count: int) -> list[tuple[int, Tensor]]:

@@ -34,7 +34,7 @@ The attributes are sums of the same probabilities: all pictures with a hat toget
 class CouldHaveBeen(Tab):
     """x_n, the top candidates with exact probabilities, two guesses, attributes; a flip-book over all n."""
 
-    title, question, how = "What could it have been?", "How sure can anyone be?", HOW
+    title, how = "What could it have been?", HOW
     asked = "How sure can the model be?"
     answer = (
         "As sure as x_n allows, and no surer: after few steps one picture is left, after all of them every picture is as "

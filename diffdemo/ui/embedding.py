@@ -48,7 +48,7 @@ class IsAnEmbedding(Tab):
         second: picture B, for the swap test.
     """
 
-    title, question, how = "Is x_T an embedding?", "Which x_T come back?", HOW
+    title, how = "Is x_T an embedding?", HOW
     asked = "Is x_T not an embedding of the picture? Do two seeds give it two embeddings?"
     answer = (
         "Noise that is drawn knows nothing of the picture. Inversion finds an x_T that leads back, but it is not noise like "

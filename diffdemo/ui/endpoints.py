@@ -15,14 +15,6 @@ from diffdemo.ui.shelf import Models
 from diffdemo.ui.widgets import told
 
 INNER = ("revision",)  # what a caller does not choose: the answer says which weights answered
-RETURNS = {
-    "round-trip": "came_back, rmse and kept by seed, and all pictures",
-    "curve": "came_back, kept, rmse, bits_known and p_true (levels x seeds), and the reconstructions",
-    "embed": "codes, reconstructions, errors, calls and statistics by method, the bands of true noise, the kept paths, and the swap test",
-    "collide": "x_n, both noises, the exact odds, and the ways back with what was read in them",
-    "belief": "the top candidates, entropy, marginals, and both guesses",
-    "branch": "the path, the futures by point, and their diversity and shared attributes by point",
-}
 
 
 def publish(models: Models, lane: dict[str, Any]) -> None:
@@ -65,5 +57,5 @@ def _plain(item: Any) -> Any:
 def _doc(kind: type[Experiment], items: list[Any]) -> str:
     about = (kind.__doc__ or "").split("\n")[0]
     lines = [f"    {item.name}: {FIELDS[item.name].help} (default {_plain(item) or 'nothing'})." for item in items]
-    returns = f"    The sentence, the experiment as a query string, {RETURNS[kind.kind]}; pictures are PNG data URIs."
+    returns = f"    The sentence, the experiment as a query string, {report.returns(kind)}; pictures are PNG data URIs."
     return "\n".join([about, "", "Args:", *lines, "", "Returns:", returns, "    Before that, after each network call: done and total."])

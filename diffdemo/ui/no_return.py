@@ -33,7 +33,7 @@ outlives what it takes to draw it in every detail. On a large model the fall com
 class NoReturn(Tab):
     """Curves over n: bits known, share kept, RMSE; under them the tiles, rows = seeds, columns = n."""
 
-    title, question, how = "Point of no return", "Why does 300 work and 1000 not?", HOW
+    title, how = "Point of no return", HOW
     asked = "Where between 250 and 1000 is the picture lost?"
     answer = "Not at one step: what shows in the picture, whether it comes back, and what anyone could still know of it fade at different n."
     leads = "Nothing of the picture is left in x_T. Is there an x_T that leads back all the same?"

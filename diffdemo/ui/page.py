@@ -92,7 +92,7 @@ def warm(demo: gr.Blocks) -> None:
 
 def ahead(demo: gr.Blocks) -> threading.Thread:
     """Once the page is warm: begin to compute what its other tabs open with, while nobody else runs anything."""
-    page: Page = demo.exhibit
+    page: Page = demo.exhibit  # type: ignore[attr-defined]
     return opening.ahead(page.tabs[1:], page.rail, page.models)
 
 

@@ -32,7 +32,7 @@ MARKUP = '<div class="tree"></div><div class="detail"></div><div class="decided"
 class PathsSplit(Tab):
     """A tree: rows are branching points, tiles are futures; under it how much the futures of each point share."""
 
-    title, question, how = "Where paths split", "When is it decided?", HOW
+    title, how = "Where paths split", HOW
     asked = "When is it decided what the picture will be?"
     answer = "On the way, a little at every step: paths that part early end at unrelated pictures, paths that part late at nearly the same."
     leads = "That was the whole way. What did your own runs say?"

@@ -29,7 +29,6 @@ class Tab:
     """One tab of the page; a subclass names its experiment and says how a run is shown. What it shows is computed when it is first opened."""
 
     title: ClassVar[str]
-    question: ClassVar[str]
     how: ClassVar[str]
     asked: ClassVar[str]  # in the words of the thread
     answer: ClassVar[str]  # whatever the picture and the model
@@ -43,7 +42,7 @@ class Tab:
     def layout(self) -> None:
         """Build the tab's widgets inside the current gr.Tab."""
         script, markup = self.body
-        gr.Markdown(f"## {self.question}", elem_classes="question")
+        gr.Markdown(f"## {self.kind.question}", elem_classes="question")
         self.controls()
         self.sentence = html("sentence", SENTENCE, "rail", WAITING, elem_id=f"{self.kind.kind}-sentence")
         self.shown = html(script, markup, script, None)

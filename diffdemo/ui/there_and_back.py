@@ -36,7 +36,7 @@ SHARPER = 0.75  # of a run, after which its estimates are sharper than the previ
 class ThereAndBack(Tab):
     """One picture → many seeds → many x_n → many reconstructions, two linked galleries."""
 
-    title, question, how = "There and back", "Does it come back?", HOW
+    title, how = "There and back", HOW
     asked = "I add all 1000 steps of noise, denoise, and get another picture. With 200 to 300 steps I get mine back. Why?"
     answer = (
         "What a few steps leave of a picture is enough to find it again. All of them leave nothing of it, and the way back "

@@ -39,7 +39,7 @@ class TwoPictures(Tab):
         second: picture B.
     """
 
-    title, question, how = "Two pictures, one noise", "Can two pictures share one x_n?", HOW
+    title, how = "Two pictures, one noise", HOW
     asked = "Can two pictures share one noise?"
     answer = (
         "Every x_n belongs to every picture, with another noise for each. What differs is how probable that noise is: after "
