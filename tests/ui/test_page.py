@@ -98,7 +98,7 @@ def test_the_branch_endpoint_tells_when_it_is_decided(client):
 
 
 def test_only_the_named_endpoints_are_listed_and_the_queue_cannot_be_skipped(client, address):
-    assert list(client.view_api(return_format="dict")["named_endpoints"]) == ["/round_trip", "/curve", "/embed", "/collide", "/belief", "/branch"]
+    assert list(client.view_api(return_format="dict")["named_endpoints"]) == [f"/{kind.replace('-', '_')}" for kind in KINDS]
     body = json.dumps({"data": ["faces", "face:17", 0, "0", 1, 0, "ddim", "trailing", "picture"]}).encode()
     request = urllib.request.Request(f"{address}gradio_api/run/round_trip", body, {"Content-Type": "application/json"})
     with pytest.raises(urllib.error.HTTPError) as caught:
