@@ -42,12 +42,12 @@ def test_the_examples_are_what_an_untouched_page_asks_for(page_of):
     assert opening.example(belief, page_of.rail, page_of.models).n == belief.n
 
 
-def test_what_is_computed_ahead_is_kept_and_waits_for_others(faces, monkeypatch):
+def test_what_is_computed_ahead_is_kept_and_waits_for_others(faces_model, monkeypatch):
     monkeypatch.setattr(service, "BREATH", 0.01)
     kept, wanted = service.Results(), RoundTrip(n=300, seeds=(0,), steps=6)
-    other = service.stream(RoundTrip(n=100, seeds=(0,), steps=3), faces, kept=service.Results())
+    other = service.stream(RoundTrip(n=100, seeds=(0,), steps=3), faces_model, kept=service.Results())
     next(other)
-    thread = threading.Thread(target=service.ahead, args=([(wanted, faces)], kept), daemon=True)
+    thread = threading.Thread(target=service.ahead, args=([(wanted, faces_model)], kept), daemon=True)
     thread.start()
     thread.join(0.5)
     assert thread.is_alive()
@@ -56,13 +56,13 @@ def test_what_is_computed_ahead_is_kept_and_waits_for_others(faces, monkeypatch)
     thread.join(60)
     assert not thread.is_alive()
     assert len(kept) == 1
-    assert [type(item).__name__ for item in service.stream(wanted, faces, kept=kept)] == ["RoundTripResult"]
+    assert [type(item).__name__ for item in service.stream(wanted, faces_model, kept=kept)] == ["RoundTripResult"]
 
 
-def test_what_cannot_be_run_ahead_is_left_out(faces, monkeypatch):
+def test_what_cannot_be_run_ahead_is_left_out(faces_model, monkeypatch):
     kept, good = service.Results(), RoundTrip(n=50, seeds=(0,), steps=2)
     monkeypatch.setattr(service.limits, "seconds", 30.0)
-    service.ahead([(RoundTrip(n=1000, seeds=tuple(range(64)), steps=1000), faces), (good, faces)], kept)
+    service.ahead([(RoundTrip(n=1000, seeds=tuple(range(64)), steps=1000), faces_model), (good, faces_model)], kept)
     assert len(kept) == 1
 
 
