@@ -21,6 +21,7 @@ from diffdemo.experiment import Curve, RoundTrip, experiment_from_query
 from diffdemo.models import load_model
 from diffdemo.noise import noise
 from diffdemo.report.pictures import uris
+from diffdemo.ui.tab import Tab
 
 CROWD = 50
 BUSY = "Queue is full! Please try again."  # gradio_client's own words for a 503
@@ -168,7 +169,7 @@ def presses(visitor: Visitor, e: RoundTrip) -> list:
 @pytest.mark.parametrize("way", ["cancel", "leave"])
 def test_after_stop_or_leaving_at_most_one_more_network_call_is_made_and_the_lane_is_free(watched, caplog, name, way):
     (url, network), e = watched, RoundTrip(n=900, seeds=(0, 1), steps=STEPS)
-    network.seconds = 0.1 if name == "round_trip" else 0.3  # what is quicker passes unseen on the page, and cannot be stopped
+    network.seconds = 0.1 if name == "round_trip" else 1.2 * Tab.pause  # what is quicker passes unseen on the page, and cannot be stopped
     visitor = Visitor(url)
     with caplog.at_level("INFO", "diffdemo"):
         event = visitor.ask(name, *(values(e) if name == "round_trip" else presses(visitor, e)))
@@ -241,7 +242,7 @@ def test_the_open_tab_and_the_link_of_one_visitor_are_not_those_of_another(watch
     assert network.asked
     trip = RoundTrip(n=123, seeds=(5,), steps=1)
     assert other.run("run.click", *presses(other, trip))[0]["query"].startswith("v=1&kind=round-trip")
-    (opened,) = one.at_once("tabitem.select", which=1)
+    opened, *_ = one.at_once("tabitem.select", *one.shown("tabitem.select"), which=1)
     ran = one.run("run.click", opened, *presses(one, trip)[1:])
     assert "query" not in ran[0]
     assert ran[2]["query"].startswith("v=1&kind=curve")
@@ -252,7 +253,7 @@ def test_the_open_tab_is_run_also_for_a_visitor_whom_gradio_has_forgotten(watche
     url, _, demo = page
     monkeypatch.setattr(demo.state_holder, "capacity", 2)
     visitor = Visitor(url)
-    (opened,) = visitor.at_once("tabitem.select", which=1)
+    opened, *_ = visitor.at_once("tabitem.select", *visitor.shown("tabitem.select"), which=1)
     for _ in range(3):
         Visitor(url).at_once(".load", None)
     ran = visitor.run("run.click", opened, *presses(visitor, RoundTrip(n=210, seeds=(6,), steps=1))[1:])

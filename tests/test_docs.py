@@ -6,7 +6,6 @@ import io
 import re
 import runpy
 import shlex
-import subprocess
 import sys
 from functools import cache
 from importlib.metadata import metadata

@@ -60,7 +60,7 @@ def test_a_blocking_run_holds_nothing_of_what_was_shown_on_the_way(monkeypatch):
             held.append(weakref.ref(item))
             yield item
 
-    monkeypatch.setitem(lab._RUNS, RoundTrip, shown)
+    monkeypatch.setitem(lab._ROOMS, RoundTrip, (shown, lab.network_calls))
     lab.run(RoundTrip(n=300, seeds=(0,), steps=12))
     assert max(alive) <= 2
 

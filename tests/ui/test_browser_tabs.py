@@ -3,6 +3,8 @@
 import pytest
 from chromium import WAIT, expect, in_browser, open_tab, sentence, set_number
 
+from diffdemo.experiment import Embedding
+
 pytestmark = in_browser
 
 
@@ -67,8 +69,8 @@ def test_a_line_up_of_ones_own_replaces_the_10_000(page):
     expect(sentence(page, "belief")).to_contain_text("among 10,000", timeout=WAIT)
 
 
-def test_is_x_t_an_embedding_shows_five_columns_and_keeps_them_until_something_changes(page):
-    open_tab(page, "Is x_T an embedding?")
+def test_is_x_t_an_embedding_shows_five_columns_and_keeps_them_until_something_changes(page, address):
+    page.goto(f"{address}?{Embedding(steps=10, other="face:4").to_query()}")
     said = sentence(page, "embed")
     expect(said).to_contain_text("with the path kept, 8 of 8 noises give back the very same picture", timeout=2 * WAIT)
     assert page.locator("#embed .column").count() == 5
