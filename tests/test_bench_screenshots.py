@@ -19,7 +19,7 @@ h.HTTPServer(('127.0.0.1', int(sys.argv[-1])), handler).serve_forever()
 PAGE = """
 <!doctype html><style>.dark { background: black } p { margin: 0; height: 1000px }</style>
 <div role="tablist"><button>First</button></div><div class="overflow-dropdown"><button>Is x_T it?</button></div>
-<div id="map"><b class="tile">.</b></div><div id="main"><p class="question">?</p><div class="share"></div></div>
+<div id="map"><b class="tile">.</b></div><div id="main"><p class="question">?</p><div id="it-sentence"><div class="share"></div></div></div>
 <script>
 document.body.className = new URL(location).searchParams.get('__theme');
 const [first, second] = document.querySelectorAll('button'), share = document.querySelector('.share');

@@ -17,7 +17,7 @@ TABS = "[role=tablist] button, .overflow-dropdown button"
 # the open tab's result can be shared, so it is finished; a tab without a result has nothing to wait for
 _FINISHED = """() => {
   const seen = selector => [...document.querySelectorAll(selector)].filter(node => node.checkVisibility());
-  return seen('#main .question').length && seen('#main .share').every(node => node.querySelector('button'));
+  return seen('#main .question').length && seen('[id$=-sentence] .share').every(node => node.querySelector('button'));
 }"""
 _SETTLE = 600  # milliseconds for what follows the width: charts, Gradio's tabs
 

@@ -70,7 +70,7 @@ def test_a_line_up_of_ones_own_replaces_the_10_000(page):
 
 
 def test_is_x_t_an_embedding_shows_five_columns_and_keeps_them_until_something_changes(page, address):
-    page.goto(f"{address}?{Embedding(steps=10, other="face:4").to_query()}")
+    page.goto(f"{address}?{Embedding(steps=10, other='face:4').to_query()}")
     said = sentence(page, "embed")
     expect(said).to_contain_text("with the path kept, 8 of 8 noises give back the very same picture", timeout=2 * WAIT)
     assert page.locator("#embed .column").count() == 5
