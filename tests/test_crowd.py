@@ -111,7 +111,7 @@ def crowd_of(url: str, number: int, count: int) -> None:
         list(pool.map(begins_and_ends, [url] * 4, range(number, number + 4), [count // 4] * 4))
 
 
-@pytest.mark.parametrize("count", [40, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [20, pytest.param(200, marks=pytest.mark.slow)])
 def test_runs_that_are_stopped_at_random_leave_no_memory_no_thread_and_a_free_lane(server, count):
     crowd_of(server.url, 0, 40)  # what is loaded and kept once
     wait_for(lambda: server.threads() <= 6)

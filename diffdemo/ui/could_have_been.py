@@ -52,11 +52,11 @@ class CouldHaveBeen(Tab):
         """The tab's widgets, and under them the visitor's own line-up."""
         super().layout()
         with gr.Accordion("A line-up of your own", open=False, elem_id="own-line-up"):
-            gr.Markdown("Collect pictures to choose between: take one at the left, add it, take the next. With none, all 10,000 count.")
+            gr.Markdown("Collect pictures to choose between: choose one for the page, add it, choose the next. With none, all 10,000 count.")
             markup = '<div class="examples" role="group" aria-label="Your line-up"></div>'
             self.collected = html("examples", markup, "rail", [], elem_id="collected")
             with gr.Row():
-                self.add = gr.Button("Add the picture at the left", size="sm", elem_id="collect")
+                self.add = gr.Button("Add the page's picture", size="sm", elem_id="collect")
                 self.clear = gr.Button("Use all 10,000 again", size="sm", elem_id="clear")
 
     @property

@@ -30,7 +30,7 @@ class Second:
                 "portrait", '<div class="portrait"></div>', "rail", handlers.second(self.models.first), elem_id="second", min_width=120
             )
             with gr.Column(scale=3, min_width=200):
-                gr.Markdown("**Picture B**, the second one; picture A is the one at the left.")
+                gr.Markdown("**Picture B**, the second one; picture A is the page's own.")
                 self.add_strip("second-strip")
                 with gr.Row():
                     self.another = gr.Button("Another at random", size="sm", elem_id="second-another", min_width=120)

@@ -29,6 +29,12 @@ _UNFOLD = """() => {
   document.querySelectorAll('details').forEach(fold => { fold.open = true; });
 }"""
 
+# what was unfolded has come: nothing was added for a while
+_STILL = """() => {
+  const count = () => document.querySelectorAll('*').length, before = count();
+  return new Promise(done => setTimeout(() => done(count() === before), 700));
+}"""
+
 
 @pytest.fixture(scope="module", params=LINKS)
 def tab(request, browser, address):
@@ -40,7 +46,7 @@ def tab(request, browser, address):
     page.wait_for_url("**revision=**")  # the link of the finished run
     page.wait_for_selector(f"#{kind}-sentence .share button")
     page.evaluate(_UNFOLD)
-    page.wait_for_timeout(300)
+    page.wait_for_function(_STILL)
     yield page, "body" if kind == "round-trip" else "#main"
     page.close()
 

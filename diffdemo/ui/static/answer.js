@@ -25,7 +25,9 @@ const draw = () => {
     }
     const said = tag('ul', '', box);
     runs.forEach(run => {
-      const line = tag('li', '', said, `${run.told} `), link = tag('a', '', line, 'Open');
+      const line = tag('li', '', said);
+      tag('span', '', line, run.told);
+      const link = tag('a', '', line, 'Open');
       link.href = `?${run.link}`;
       link.setAttribute('aria-label', `Open this experiment: ${run.told}`);
       button(line, 'Leave out', () => keep(found().filter(other => other.link !== run.link)));
