@@ -10,7 +10,7 @@ from diffdemo.models import Model
 from diffdemo.ui import controls
 from diffdemo.ui.rail import Rail
 from diffdemo.ui.shelf import Models
-from diffdemo.ui.tab import Tab
+from diffdemo.ui.tab import Tab, long
 
 
 def dial(tabs: Sequence[Tab], tab: Tab, model: Model, n: Any) -> Any:
@@ -32,8 +32,9 @@ def example(tab: Tab, rail: Rail, models: Models) -> Experiment:
 
 
 def ahead(tabs: Sequence[Tab], rail: Rail, models: Models) -> threading.Thread:
-    """Begin to compute the examples of tabs, one after the other, in a thread of its own."""
-    wanted = [(example(tab, rail, models), models.first) for tab in tabs]
+    """Begin to compute the examples of tabs, one after the other, in a thread of its own; not what takes so long that it would not run unasked."""
+    examples = [example(tab, rail, models) for tab in tabs]
+    wanted = [(e, models.first) for e in examples if not long(e, models.first)]
     thread = threading.Thread(target=service.ahead, args=(wanted,), name="ahead", daemon=True)
     thread.start()
     return thread

@@ -7,7 +7,7 @@ from chromium import WAIT, expect, in_browser, open_tab, sentence, set_number
 
 from diffdemo import lab, service
 from diffdemo.experiment import Belief, RoundTrip
-from diffdemo.ui import answer, opening
+from diffdemo.ui import answer, opening, tab
 
 
 @pytest.fixture
@@ -17,28 +17,28 @@ def page_of(built):
 
 def test_a_tab_moves_a_dial_that_nobody_touched_to_its_own_example(page_of):
     tabs, model = page_of.tabs, page_of.models.first
-    levels = [opening.level(tab, model) for tab in tabs]
+    levels = [opening.level(each, model) for each in tabs]
     assert len(set(levels)) > 1
     for before in levels:
-        assert [opening.dial(tabs, tab, model, before) for tab in tabs] == levels
+        assert [opening.dial(tabs, each, model, before) for each in tabs] == levels
     for chosen in (0, 333, 1000, "x", None):
-        assert {opening.dial(tabs, tab, model, chosen) for tab in tabs} == {chosen}
+        assert {opening.dial(tabs, each, model, chosen) for each in tabs} == {chosen}
 
 
 def test_a_tab_that_a_link_opened_leaves_the_dial_alone(page_of):
-    number = next(place for place, tab in enumerate(page_of.tabs) if tab.kind is Belief)
+    number = next(place for place, each in enumerate(page_of.tabs) if each.kind is Belief)
     assert page_of._opened(number, 0, None, "faces", 250)[1] == page_of.tabs[number].n
     assert isinstance(page_of._opened(number, 0, (Belief(), None), "faces", 250)[1], dict)  # gr.skip
     assert isinstance(page_of._opened(number, number, None, "faces", 250)[1], dict)
 
 
 def test_the_examples_are_what_an_untouched_page_asks_for(page_of):
-    for tab in page_of.tabs:
-        e = opening.example(tab, page_of.rail, page_of.models)
-        assert type(e) is tab.kind
+    for each in page_of.tabs:
+        e = opening.example(each, page_of.rail, page_of.models)
+        assert type(e) is each.kind
         assert e.picture == "face:17"
         lab.suited(e, page_of.models.first)
-    belief = next(tab for tab in page_of.tabs if tab.kind is Belief)
+    belief = next(each for each in page_of.tabs if each.kind is Belief)
     assert opening.example(belief, page_of.rail, page_of.models).n == belief.n
 
 
@@ -64,6 +64,17 @@ def test_what_cannot_be_run_ahead_is_left_out(faces_model, monkeypatch):
     monkeypatch.setattr(service.limits, "seconds", 30.0)
     service.ahead([(RoundTrip(n=1000, seeds=tuple(range(64)), steps=1000), faces_model), (good, faces_model)], kept)
     assert len(kept) == 1
+
+
+def test_what_takes_too_long_is_not_computed_ahead(page_of, monkeypatch):
+    asked = []
+    monkeypatch.setattr(service, "ahead", asked.extend)
+    opening.ahead(page_of.tabs, page_of.rail, page_of.models).join()
+    assert [type(e) for e, _ in asked] == [each.kind for each in page_of.tabs]
+    asked.clear()
+    monkeypatch.setattr(tab, "PATIENCE", 0)
+    opening.ahead(page_of.tabs, page_of.rail, page_of.models).join()
+    assert asked == []
 
 
 @in_browser
