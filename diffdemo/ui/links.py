@@ -62,7 +62,7 @@ def remark(e: Any, model: Model, here: bool) -> str:
     if model.dtype != torch.float32:
         said.append(f"This copy computes in {model.engine}; a link promises the same pixels in float32 only.")
     if not here:
-        said.append("This link names a picture that is too large to travel in it; upload that picture under Your own picture and it runs.")
+        said.append("This link names a picture that is too large to travel in it; upload that picture and it runs.")
     return " ".join(said)
 
 

@@ -102,7 +102,7 @@ def test_a_broken_link_gets_one_sentence_and_the_first_example(fresh, query, say
 
 def test_a_link_without_its_picture_asks_for_the_file(fresh, tmp_path):
     page = fresh(f"?v=1&picture=sha256:{'0' * 64}&n=100&seeds=1&steps=2")
-    expect(page.locator(".notice")).to_contain_text("upload that picture under Your own picture", timeout=WAIT)
+    expect(page.locator(".notice")).to_contain_text("upload that picture and it runs", timeout=WAIT)
     expect(page.locator("#portrait p")).to_contain_text("not in the link")
     Image.new("RGB", (64, 64), (20, 120, 250)).save(tmp_path / "other.png")
     page.get_by_text("Your own picture").click()
