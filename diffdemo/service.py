@@ -180,11 +180,11 @@ def ahead(wanted: Iterable[tuple[Experiment, Model]], kept: Results = results) -
     for experiment, model in wanted:
         try:
             key = _key(experiment, lab.resolve(experiment, model))
-            for _ in stream(experiment, model, kept=kept):
-                if kept.get(key) is not None:  # done, by this or by somebody
-                    break
+            for item in stream(experiment, model, kept=kept):
                 while len(_under_way) > 1:  # this one, and somebody's
                     time.sleep(BREATH)
+                if isinstance(item, Progress) and kept.get(key) is not None:  # that one was the same
+                    break
         except DiffdemoError as error:
             log.info("%s not computed ahead: %s", experiment.kind, error)
 

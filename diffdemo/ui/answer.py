@@ -1,6 +1,6 @@
 """The last tab: the thread's questions, answered with the visitor's own runs, ready to be copied into a forum.
 
-The browser remembers what its runs said (static/dom.js), so nothing is asked of the server here.
+The browser remembers what its runs said (static/runs.js), so nothing is asked of the server here.
 """
 
 from collections.abc import Sequence

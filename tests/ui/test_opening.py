@@ -42,7 +42,8 @@ def test_the_examples_are_what_an_untouched_page_asks_for(page_of):
     assert opening.example(belief, page_of.rail, page_of.models).n == belief.n
 
 
-def test_what_is_computed_ahead_is_kept_and_waits_for_others(faces_model, monkeypatch):
+def test_what_is_computed_ahead_is_kept_and_waits_for_others(faces_model, monkeypatch, caplog):
+    caplog.set_level("INFO", "diffdemo")
     monkeypatch.setattr(service, "BREATH", 0.01)
     kept, wanted = service.Results(), RoundTrip(n=300, seeds=(0,), steps=6)
     other = service.stream(RoundTrip(n=100, seeds=(0,), steps=3), faces_model, kept=service.Results())
@@ -56,6 +57,7 @@ def test_what_is_computed_ahead_is_kept_and_waits_for_others(faces_model, monkey
     thread.join(60)
     assert not thread.is_alive()
     assert len(kept) == 1
+    assert [message.split(",")[0] for message in caplog.messages] == ["round-trip stopped", "round-trip done"]
     assert [type(item).__name__ for item in service.stream(wanted, faces_model, kept=kept)] == ["RoundTripResult"]
 
 

@@ -1,5 +1,5 @@
 // The thread's questions, each with the answer and what the visitor's own runs say; all of it as Markdown.
-// props.value = [{kind, title, asked, answer}]; the runs are those of dom.js.
+// props.value = [{kind, title, asked, answer}]; the runs are those of runs.js.
 const list = element.querySelector('.answers'), acts = element.querySelector('.share'), LATEST = 3;
 const kindOf = run => new URLSearchParams(run.link).get('kind');
 const runsOf = entry => found().filter(run => kindOf(run) === entry.kind).slice(-LATEST);
@@ -38,5 +38,5 @@ const draw = () => {
   copied.disabled = open === entries().length;
 };
 watch('value', draw);
-addEventListener('diffdemo-found', draw);
+addEventListener(FOUND, draw);
 draw();
