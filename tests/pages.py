@@ -23,3 +23,10 @@ def launched(demo: Any) -> Iterator[str]:
         warm(demo)
     yield url
     demo.close(verbose=False)
+
+
+def tab_of(kind: type) -> Any:
+    """The class of the tab that shows a kind of experiments."""
+    from diffdemo.ui import page, tab
+
+    return next(each for each in vars(page).values() if isinstance(each, type) and issubclass(each, tab.Tab) and getattr(each, "kind", None) is kind)

@@ -214,8 +214,8 @@ def test_the_same_experiment_asked_by_many_at_once_and_again_is_computed_once(wa
     assert network.asked == [410, 307, 205, 102]
 
 
-def test_an_error_in_one_run_touches_neither_the_one_before_nor_the_one_after(watched):
-    url, network = watched
+def test_an_error_in_one_run_touches_neither_the_one_before_nor_the_one_after(page, watched):
+    (url, network), model = watched, page[2].exhibit.models.first
     network.broken_at, good = 611, [RoundTrip(n=n, seeds=(8, 9), steps=3) for n in (310, 320)]
     asked = [good[0], RoundTrip(n=612, seeds=(8, 9), steps=3), good[1]]
     network.gate.clear()
@@ -227,7 +227,7 @@ def test_an_error_in_one_run_touches_neither_the_one_before_nor_the_one_after(wa
     assert not broken["success"]
     assert "data" not in broken["output"]
     for e, ended in zip(good, (before, after), strict=True):
-        assert digest(ended["output"]["data"][0]["reconstructions"]) == digest(report.as_json(lab.run(e))["reconstructions"])
+        assert digest(ended["output"]["data"][0]["reconstructions"]) == digest(report.as_json(lab.run(e, model))["reconstructions"])
     network.broken_at = None
     assert Visitor(url).run("round_trip", *values(asked[1]))[0]["seeds"] == [8, 9]
 

@@ -8,13 +8,14 @@ import hostile_pictures
 import hypothesis
 import pytest
 from doubles import png
+from pages import tab_of
 from strategies import ODD, mutated, st
 
 from diffdemo import exports, fields, images
 from diffdemo.errors import DiffdemoError
 from diffdemo.experiment import Belief, Branch, Collision, Curve, Embedding, RoundTrip, experiment_from_query, picture_from_png, png_from_picture
 from diffdemo.models import load_model
-from diffdemo.ui import controls, files, links, pad
+from diffdemo.ui import files, links, pad
 from diffdemo.ui.controls import RAIL
 from diffdemo.ui.shelf import Models
 
@@ -27,7 +28,7 @@ JSON = st.recursive(
 )
 GOOD = (png({}), *(hostile_pictures.odd()[name][0] for name in ("png", "jpeg, cmyk", "png, clear palette", "png, 16 bits")))
 OURS = png({"diffdemo": RoundTrip(n=300, seeds=(1, 2)).to_query()})
-OWN = {RoundTrip: 0, Curve: 0, Embedding: 5, Collision: 3, Belief: 1, Branch: 4}  # widgets of a tab's own
+OWN = {RoundTrip: 0, Curve: 1, Embedding: 5, Collision: 3, Belief: 1, Branch: 4}  # widgets of a tab's own
 WRITTEN = st.one_of(st.text("0123456789-,: ٣²\x00", max_size=30), st.text(max_size=60), st.sampled_from(ODD))
 
 
@@ -53,7 +54,7 @@ def models():
 def raw_values(models, kind, values):
     """An experiment from the raw values of the widgets, as many as the page has, good ones replaced by odd ones here and there."""
     sound = ["faces", {"picture": "face:17"}, 250, 0, 3, 4, 0, "ddim", "trailing", "picture", 2, "", "", 1, []][:RAIL] + [20] * 5
-    return controls.experiment(kind, models, tuple(value if value is not None else sound[k] for k, value in enumerate(values[: RAIL + OWN[kind]])))
+    return tab_of(kind).experiment(models, tuple(value if value is not None else sound[k] for k, value in enumerate(values[: RAIL + OWN[kind]])))
 
 
 PARSERS = {

@@ -1,12 +1,10 @@
-"""The page's controls ⇄ an experiment: what their raw values ask for, and how they stand for an experiment that a link brings."""
+"""The page's controls ⇄ an experiment, what all tabs share of it: what the rail's raw values say, and how controls stand for an experiment."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from diffdemo.errors import ExperimentError
-from diffdemo.experiment import Belief, Branch, Collision, Curve, Embedding, Experiment, RoundTrip
-from diffdemo.fields import FIELDS, MAX_SEEDS, format_levels, format_seeds
+from diffdemo.fields import FIELDS, MAX_SEEDS, format_seeds
 from diffdemo.models import Model
 from diffdemo.terms import SEED_END
 from diffdemo.ui.shelf import Models
@@ -16,7 +14,6 @@ COUNT = replace(FIELDS["n"], label="How many seeds", help=f"a whole number from 
 SAMPLER: dict[str, Any] = {"steps": 16, "solver": "dpm++2m"}  # what the page starts with: as good as 50 DDIM steps, see `python -m diffdemo tradeoff`
 PER_LEVEL = replace(COUNT, label="Seeds per level or code", help="a whole number from 1 to 16", default=4, maximum=16)
 
-AT = ("all noise, n = T", "the dial's n")
 RAIL = 14  # raw values that come from the rail; a tab's own follow
 
 
@@ -75,48 +72,6 @@ def named(portrait: Any) -> Any:
     return portrait.get("picture") if isinstance(portrait, dict) else portrait
 
 
-def experiment(kind: type[Experiment], models: Models, values: tuple) -> Experiment:
-    """The experiment of a tab that raw values describe: RAIL of the rail, in the order of Settings, then the tab's own.
-
-    Raises:
-        DiffdemoError: a value is impossible.
-    """
-    return _ASK[kind](settings(models, values[:RAIL]), *values[RAIL:])
-
-
-def _round_trip(s: Settings, *_: Any) -> RoundTrip:
-    return RoundTrip(s.model.name, s.picture, s.n, s.seeds(s.count), s.steps, s.eta, s.solver, s.spacing, s.start, **s.told)
-
-
-def _curve(s: Settings, listed: Any = "", *_: Any) -> Curve:
-    seeds = s.seeds(PER_LEVEL.accept(s.per_level))
-    return Curve(s.model.name, s.picture, listed or levels(s.model), seeds, s.steps, s.eta, s.solver, s.spacing, **s.told)
-
-
-def _embedding(s: Settings, at: Any, steps: Any, warm: Any, methods: Any, second: Any) -> Embedding:
-    if at not in AT:
-        raise ExperimentError(f"The codes are those at one of: {', '.join(AT)}.")
-    n, seeds = s.model.schedule.T if at == AT[0] else s.n, s.seeds(PER_LEVEL.accept(s.per_level))
-    return Embedding(s.model.name, s.picture, n, seeds, steps, methods, warm, named(second), **s.told)
-
-
-def _collision(s: Settings, second: Any, steps: Any, eta: Any) -> Collision:
-    return Collision(s.model.name, s.picture, named(second), s.n, s.first, steps, eta, **s.told)
-
-
-def _belief(s: Settings, collected: Any, *_: Any) -> Belief:
-    return Belief(s.model.name, s.picture, s.n, s.first, collected_names(collected), **s.told)
-
-
-def _branch(s: Settings, points: Any, futures: Any, steps: Any, jump: Any) -> Branch:
-    return Branch(s.model.name, s.picture, s.first, points, futures, steps, jump, **s.told)
-
-
-_ASK: dict[type[Experiment], Callable[..., Experiment]] = {
-    RoundTrip: _round_trip, Curve: _curve, Embedding: _embedding, Collision: _collision, Belief: _belief, Branch: _branch,
-}  # fmt: skip
-
-
 def collected_names(collected: Any) -> str:
     """The visitor's own line-up as an experiment writes it, from the portraits on the page; nothing for the model's own.
 
@@ -148,35 +103,18 @@ class Stand:
     own: tuple[Any, ...] = ()
 
 
-def stand(e: Any, model: Model) -> Stand:
-    """How the controls stand for an experiment, so that `experiment` reads it back from them.
+def sampler_stand(e: Any) -> dict[str, Any]:
+    """The rail's part of `Stand` for the sampler of an experiment that has all of it."""
+    return {name: getattr(e, name) for name in ("steps", "eta", "solver", "spacing")}
+
+
+def seeds_stand(seeds: tuple[int, ...], how_many: str) -> dict[str, Any]:
+    """The rail's part of `Stand` for seeds: a run by its first and its length, any others listed.
 
     Args:
-        e: any of the six.
-        model: the one it names.
+        seeds: of an experiment.
+        how_many: the control that counts them, `count` or `per_level`.
     """
-    found = _stand(e, model)
-    return Stand({**found.rail, "prompt": e.prompt, "guidance": e.guidance}, found.own)
-
-
-def _stand(e: Any, model: Model) -> Stand:
-    sampler = {name: getattr(e, name) for name in ("steps", "eta", "solver", "spacing") if isinstance(e, RoundTrip | Curve)}
-    if isinstance(e, RoundTrip):
-        return Stand({"n": e.n, "start": e.start, **sampler, **_seeds(e.seeds, "count", COUNT.maximum)})
-    if isinstance(e, Curve):
-        return Stand({**sampler, **_seeds(e.seeds, "per_level", PER_LEVEL.maximum)}, ("" if e.levels == levels(model) else format_levels(e.levels),))
-    if isinstance(e, Embedding):
-        whole = e.n == model.schedule.T
-        rail = {**({} if whole else {"n": e.n}), **_seeds(e.seeds, "per_level", PER_LEVEL.maximum)}
-        return Stand(rail, (AT[0] if whole else AT[1], e.steps, e.warm, list(e.methods), e.other))
-    if isinstance(e, Collision):
-        return Stand({"n": e.n, "first": e.seed}, (e.other, e.steps, e.eta))
-    if isinstance(e, Belief):
-        return Stand({"n": e.n, "first": e.seed}, (e.line_up.split(",") if e.line_up else [],))
-    return Stand({"first": e.seed}, (e.points, e.futures, e.steps, e.jump))
-
-
-def _seeds(seeds: tuple[int, ...], how_many: str, most: float) -> dict[str, Any]:
-    """A run of seeds by its first and its length, any others listed."""
+    most = {"count": COUNT, "per_level": PER_LEVEL}[how_many].maximum
     run = len(seeds) <= most and seeds == tuple(range(seeds[0], seeds[0] + len(seeds)))
     return {"first": seeds[0], how_many: len(seeds), "listed": ""} if run else {"first": seeds[0], "listed": format_seeds(seeds)}

@@ -9,7 +9,7 @@ from diffdemo import service
 from diffdemo.experiment import Belief
 from diffdemo.models import Model
 from diffdemo.ui import belief_view
-from diffdemo.ui.controls import levels
+from diffdemo.ui.controls import Settings, Stand, collected_names, levels
 from diffdemo.ui.tab import Tab
 from diffdemo.ui.widgets import html
 
@@ -63,6 +63,16 @@ class CouldHaveBeen(Tab):
     def own(self) -> list[Any]:
         """The visitor's own line-up."""
         return [self.collected]
+
+    @staticmethod
+    def ask(s: Settings, collected: Any, *_: Any) -> Belief:
+        """The dial and the first seed; with nothing collected, the model's own line-up."""
+        return Belief(s.model.name, s.picture, s.n, s.first, collected_names(collected), **s.told)
+
+    @staticmethod
+    def stand(e: Belief, model: Model) -> Stand:
+        """The dial, the first seed, and the pictures collected."""
+        return Stand({"n": e.n, "first": e.seed}, (e.line_up.split(",") if e.line_up else [],))
 
     def work(self, e: Belief, model: Model, given: Any) -> Iterator[tuple[Any, Any]]:
         """Yields (sentence, flip-book) once: one batch of network calls serves all levels."""

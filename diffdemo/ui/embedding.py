@@ -6,11 +6,12 @@ from typing import Any
 import gradio as gr
 
 from diffdemo import service
+from diffdemo.errors import ExperimentError
 from diffdemo.experiment import Embedding
 from diffdemo.lab import EmbeddingResult
 from diffdemo.models import Model
 from diffdemo.ui import embed_view, views
-from diffdemo.ui.controls import AT
+from diffdemo.ui.controls import PER_LEVEL, Settings, Stand, named, seeds_stand
 from diffdemo.ui.second import Second
 from diffdemo.ui.tab import Tab
 from diffdemo.ui.widgets import RawRadio, choices, slider
@@ -35,6 +36,7 @@ one alone. Inverted codes fail first where the picture is flat; a **warm start**
 
 On a large latent model the same happens in the latent picture, and guidance makes DDIM inversion worse.
 """
+AT = ("all noise, n = T", "the dial's n")
 MARKUP = (
     '<div class="columns"></div><div class="table"></div><div class="charts"><div class="errors"></div><div class="variance"></div>'
     '<div class="correlation"></div></div><div class="swap"></div>'
@@ -84,6 +86,21 @@ class IsAnEmbedding(Tab):
     def changes(self) -> list[Any]:
         """Choosing where or which, letting a slider go."""
         return [self.at.input, self.methods.input, self.steps.release, self.warm.release]
+
+    @staticmethod
+    def ask(s: Settings, at: Any, steps: Any, warm: Any, methods: Any, second: Any) -> Embedding:
+        """At all noise the dial does not count."""
+        if at not in AT:
+            raise ExperimentError(f"The codes are those at one of: {', '.join(AT)}.")
+        n, seeds = s.model.schedule.T if at == AT[0] else s.n, s.seeds(PER_LEVEL.accept(s.per_level))
+        return Embedding(s.model.name, s.picture, n, seeds, steps, methods, warm, named(second), **s.told)
+
+    @staticmethod
+    def stand(e: Embedding, model: Model) -> Stand:
+        """At all noise the dial stays where it is."""
+        whole = e.n == model.schedule.T
+        rail = {**({} if whole else {"n": e.n}), **seeds_stand(e.seeds, "per_level")}
+        return Stand(rail, (AT[0] if whole else AT[1], e.steps, e.warm, list(e.methods), e.other))
 
     def work(self, e: Embedding, model: Model, given: Any) -> Iterator[tuple[Any, Any]]:
         """Yields (sentence, None) after every network call and last (sentence, columns)."""

@@ -7,9 +7,11 @@ import gradio as gr
 
 from diffdemo import service
 from diffdemo.experiment import Curve
+from diffdemo.fields import format_levels
 from diffdemo.lab import CurveResult
 from diffdemo.models import Model
 from diffdemo.ui import curve_view, views
+from diffdemo.ui.controls import PER_LEVEL, Settings, Stand, levels, sampler_stand, seeds_stand
 from diffdemo.ui.tab import Tab
 from diffdemo.ui.widgets import line
 
@@ -58,6 +60,18 @@ class NoReturn(Tab):
     def changes(self) -> list[Any]:
         """Entering levels."""
         return [self.levels.submit, self.levels.blur]
+
+    @staticmethod
+    def ask(s: Settings, listed: Any = "", *_: Any) -> Curve:
+        """Levels left empty are the usual ones; so many seeds as the rail gives each level."""
+        seeds = s.seeds(PER_LEVEL.accept(s.per_level))
+        return Curve(s.model.name, s.picture, listed or levels(s.model), seeds, s.steps, s.eta, s.solver, s.spacing, **s.told)
+
+    @staticmethod
+    def stand(e: Curve, model: Model) -> Stand:
+        """The usual levels are left empty."""
+        listed = "" if e.levels == levels(model) else format_levels(e.levels)
+        return Stand({**sampler_stand(e), **seeds_stand(e.seeds, "per_level")}, (listed,))
 
     def work(self, e: Curve, model: Model, given: Any) -> Iterator[tuple[Any, Any]]:
         """Yields (sentence, chart) after every network call and last the finished ones."""

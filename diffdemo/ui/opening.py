@@ -7,7 +7,6 @@ from typing import Any
 from diffdemo import service
 from diffdemo.experiment import Experiment
 from diffdemo.models import Model
-from diffdemo.ui import controls
 from diffdemo.ui.rail import Rail
 from diffdemo.ui.shelf import Models
 from diffdemo.ui.tab import Tab, long
@@ -28,7 +27,7 @@ def example(tab: Tab, rail: Rail, models: Models) -> Experiment:
     values = [widget.value for widget in rail.inputs]
     place = rail.inputs.index(rail.n)
     values[place] = level(tab, models.first)
-    return controls.experiment(tab.kind, models, (*values, *(widget.value for widget in tab.own)))
+    return tab.experiment(models, (*values, *(widget.value for widget in tab.own)))
 
 
 def ahead(tabs: Sequence[Tab], rail: Rail, models: Models) -> threading.Thread:

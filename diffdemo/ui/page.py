@@ -23,7 +23,7 @@ from diffdemo.errors import DiffdemoError, ExperimentError
 from diffdemo.fields import FIELDS, by_hash
 from diffdemo.guard import KEPT, Guard
 from diffdemo.models import load_model
-from diffdemo.ui import answer, controls, endpoints, files, handlers, links, look, opening, views
+from diffdemo.ui import answer, endpoints, files, handlers, links, look, opening, views
 from diffdemo.ui.controls import RAIL
 from diffdemo.ui.could_have_been import CouldHaveBeen
 from diffdemo.ui.embedding import IsAnEmbedding
@@ -247,7 +247,8 @@ class Page:
         here = given is not None or not by_hash(e.picture)
         lab.suited(e, model)  # refuses what cannot be run; the portraits below refuse pictures
         picture = handlers.choose(model, e.picture, given) if here else links.portrait(model, e.picture)
-        stand, number = controls.stand(e, model), self._number(e)
+        number = self._number(e)
+        stand = self.tabs[number].standing(e, model)
         opening = {} if number == opened else {self.strip: gr.Tabs(selected=number)}  # a tab that is opened anew is built anew
         return {
             **opening, **self.second.suit(model), **self.rail.restore(e, stand.rail, model, picture), **self.tabs[number].restore(stand.own, model),

@@ -10,6 +10,7 @@ from diffdemo.experiment import Branch
 from diffdemo.lab import BranchResult
 from diffdemo.models import Model
 from diffdemo.ui import branch_view, views
+from diffdemo.ui.controls import Settings, Stand
 from diffdemo.ui.tab import Tab
 from diffdemo.ui.widgets import slider
 
@@ -57,6 +58,16 @@ class PathsSplit(Tab):
     def changes(self) -> list[Any]:
         """Letting a slider go."""
         return [widget.release for widget in self.own]
+
+    @staticmethod
+    def ask(s: Settings, points: Any, futures: Any, steps: Any, jump: Any) -> Branch:
+        """The first seed alone of the rail: the path begins at n = T."""
+        return Branch(s.model.name, s.picture, s.first, points, futures, steps, jump, **s.told)
+
+    @staticmethod
+    def stand(e: Branch, model: Model) -> Stand:
+        """The first seed and its own controls."""
+        return Stand({"first": e.seed}, (e.points, e.futures, e.steps, e.jump))
 
     def work(self, e: Branch, model: Model, given: Any) -> Iterator[tuple[Any, Any]]:
         """Yields (sentence, tree) after every network call and last the finished ones."""

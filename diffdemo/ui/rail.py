@@ -82,7 +82,7 @@ class Rail:
 
     @property
     def inputs(self) -> list[Any]:
-        """The widgets that describe an experiment, in the order `controls.experiment` takes them."""
+        """The widgets that describe an experiment, in the order of `controls.Settings`."""
         settings = [self.steps, self.eta, self.solver, self.spacing, self.start, self.per_level, self.listed, self.prompt, self.guidance]
         return [self.switch, self.portrait, self.n, self.first, self.count, *settings]
 

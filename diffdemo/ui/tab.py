@@ -15,7 +15,7 @@ from diffdemo.fields import FIELDS, by_hash
 from diffdemo.lab import Progress
 from diffdemo.models import Model, duration
 from diffdemo.ui import links, views
-from diffdemo.ui.controls import experiment
+from diffdemo.ui.controls import RAIL, Settings, Stand, settings
 from diffdemo.ui.shelf import Models
 from diffdemo.ui.widgets import bar, html
 
@@ -58,7 +58,7 @@ class Tab:
 
     @property
     def own(self) -> list[Any]:
-        """The widgets whose values belong to this tab's experiment beside the rail's, in the order `controls.experiment` takes them."""
+        """The widgets whose values belong to this tab's experiment beside the rail's, in the order `ask` takes them."""
         return []
 
     @property
@@ -71,13 +71,47 @@ class Tab:
         """The widgets that a run writes."""
         return [self.sentence, self.shown]
 
+    @staticmethod
+    def ask(s: Settings, *own: Any) -> Experiment:
+        """The experiment that the rail and the raw values of the tab's own widgets ask for.
+
+        Raises:
+            DiffdemoError: a value is impossible.
+        """
+        raise NotImplementedError
+
+    @staticmethod
+    def stand(e: Any, model: Model) -> Stand:
+        """How the controls stand for an experiment of this model, so that `ask` reads it back from them; prompt and guidance aside."""
+        raise NotImplementedError
+
+    @classmethod
+    def experiment(cls, models: Models, values: tuple) -> Experiment:
+        """The experiment that raw values describe: RAIL of the rail, in the order of Settings, then the tab's own.
+
+        Raises:
+            DiffdemoError: a value is impossible.
+        """
+        return cls.ask(settings(models, values[:RAIL]), *values[RAIL:])
+
+    @classmethod
+    def standing(cls, e: Any, model: Model) -> Stand:
+        """How the controls stand for an experiment, so that `experiment` reads it back from them.
+
+        Args:
+            e: of the tab's kind.
+            model: the one it names.
+        """
+        found = cls.stand(e, model)
+        return replace(found, rail={**found.rail, "prompt": e.prompt, "guidance": e.guidance})
+
     def run(self, models: Models, values: tuple) -> Iterator[tuple[Any, Any]]:
         """Run what the rail's raw values describe; yields (sentence, body), the last sentence with the query it answers.
 
         Raises:
             DiffdemoError: a value is impossible.
         """
-        asked, model = experiment(self.kind, models, values), models[values[0]]
+        asked, model = self.experiment(models, values), models[values[0]]
         given = views.given_picture(values[1]) if by_hash(asked.picture) else None
         yield from self.follow(asked, model, given)
 
@@ -92,7 +126,7 @@ class Tab:
 
     def arrive(self, models: Models, sentence: Any, values: tuple) -> Iterator[tuple[Any, Any]]:
         """Run only if what the tab shows is not what the rail describes, and if nobody has to wait long for what nobody asked for."""
-        asked, model = experiment(self.kind, models, values), models[values[0]]
+        asked, model = self.experiment(models, values), models[values[0]]
         if isinstance(sentence, dict) and sentence.get("query") == query(asked):
             yield gr.skip(), gr.skip()
         elif wait := long(asked, model):

@@ -11,6 +11,7 @@ from diffdemo.lab import RoundTripResult
 from diffdemo.models import Model
 from diffdemo.report.pictures import uris
 from diffdemo.ui import handlers, round_trip_view, views
+from diffdemo.ui.controls import Settings, Stand, sampler_stand, seeds_stand
 from diffdemo.ui.tab import Tab
 
 HOW = r"""
@@ -46,6 +47,16 @@ class ThereAndBack(Tab):
     kind = RoundTrip
     body = ("map", '<div class="map-host"></div><div class="map-detail"></div>')
     updates = 10
+
+    @staticmethod
+    def ask(s: Settings, *_: Any) -> RoundTrip:
+        """All of the rail but the seeds per level."""
+        return RoundTrip(s.model.name, s.picture, s.n, s.seeds(s.count), s.steps, s.eta, s.solver, s.spacing, s.start, **s.told)
+
+    @staticmethod
+    def stand(e: RoundTrip, model: Model) -> Stand:
+        """All of the rail but the seeds per level."""
+        return Stand({"n": e.n, "start": e.start, **sampler_stand(e), **seeds_stand(e.seeds, "count")})
 
     def work(self, trip: RoundTrip, model: Model, given: Any) -> Iterator[tuple[Any, Any]]:
         """Yields (sentence, map): a preview where it is worth its time, then one after every network call, and last the finished ones."""

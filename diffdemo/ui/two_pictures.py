@@ -10,6 +10,7 @@ from diffdemo.experiment import Collision
 from diffdemo.lab import CollisionResult
 from diffdemo.models import Model
 from diffdemo.ui import collide_view, views
+from diffdemo.ui.controls import Settings, Stand, named
 from diffdemo.ui.second import Second
 from diffdemo.ui.tab import Tab
 from diffdemo.ui.widgets import slider
@@ -69,6 +70,16 @@ class TwoPictures(Tab):
     def changes(self) -> list[Any]:
         """Letting a slider go."""
         return [self.steps.release, self.eta.release]
+
+    @staticmethod
+    def ask(s: Settings, second: Any, steps: Any, eta: Any) -> Collision:
+        """The dial, the first seed, and a sampler of its own."""
+        return Collision(s.model.name, s.picture, named(second), s.n, s.first, steps, eta, **s.told)
+
+    @staticmethod
+    def stand(e: Collision, model: Model) -> Stand:
+        """The dial, the first seed, and its own controls."""
+        return Stand({"n": e.n, "first": e.seed}, (e.other, e.steps, e.eta))
 
     def work(self, e: Collision, model: Model, given: Any) -> Iterator[tuple[Any, Any]]:
         """Yields (sentence, nothing new) after every network call and last (sentence, equations)."""

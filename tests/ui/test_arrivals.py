@@ -17,7 +17,7 @@ from diffdemo.experiment import Belief, Branch, Collision, Curve, Embedding, Rou
 from diffdemo.images import png_bytes
 from diffdemo.lab import picture_text
 from diffdemo.models import load_model
-from diffdemo.ui import controls, links, views
+from diffdemo.ui import links, views
 from diffdemo.ui.rail import default_trip
 from diffdemo.ui.tab import WAITING
 from diffdemo.ui.widgets import Uploaded, brought, slider
@@ -68,7 +68,7 @@ def asked(page, found: dict):
     number = found.get(page.open, 0)
     inputs = [*page.rail.inputs, *(widget for tab in page.tabs for widget in tab.own)]
     values = page._asked(number, tuple(shown(widget, found) for widget in inputs))
-    return controls.experiment(page.tabs[number].kind, page.models, values)
+    return page.tabs[number].experiment(page.models, values)
 
 
 def event(built, name: str):

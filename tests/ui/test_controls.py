@@ -2,13 +2,15 @@ from dataclasses import fields, replace
 from types import SimpleNamespace
 
 import pytest
+from pages import tab_of
 from strategies import experiments, st
 
 from diffdemo.errors import DiffdemoError
 from diffdemo.experiment import KINDS, Belief, Branch, Collision, Curve, Embedding, RoundTrip, experiment_from_query
 from diffdemo.models import load_model
 from diffdemo.ui import controls
-from diffdemo.ui.controls import AT, RAIL, Settings
+from diffdemo.ui.controls import RAIL, Settings
+from diffdemo.ui.embedding import AT
 from diffdemo.ui.shelf import Models
 
 hypothesis = pytest.importorskip("hypothesis")
@@ -21,7 +23,7 @@ OTHER_SOLVER = (*USED[:6], 0, "dpm++2m", *USED[8:])
 
 def placed(e, model, before: tuple) -> tuple:
     """The raw values of the rail and of one tab's widgets, once they stand for an experiment."""
-    stand = controls.stand(e, model)
+    stand = tab_of(type(e)).standing(e, model)
     assert set(stand.rail) <= set(NAMES) - {"model", "picture"}
     rail = {**dict(zip(NAMES, before, strict=True)), "model": e.model, "picture": {"picture": e.picture, "src": "x"}, **stand.rail}
     own = list(stand.own)
@@ -40,7 +42,7 @@ def shelf(model):
 def check_identity(e, model, before):
     """Link → controls → experiment, but for the revision, which controls do not hold."""
     e = experiment_from_query(e.to_query())
-    found = controls.experiment(type(e), shelf(model), placed(e, model, before))
+    found = tab_of(type(e)).experiment(shelf(model), placed(e, model, before))
     assert found == replace(e, revision="")
     assert found.to_query() == replace(e, revision="").to_query()
 
@@ -98,16 +100,16 @@ def test_the_highest_level_of_a_short_schedule_is_told_from_the_dial(short, e):
 
 
 def test_all_levels_of_a_model_are_written_as_nothing(short, faces_model):
-    assert controls.stand(Curve(levels=controls.levels(faces_model)), faces_model).own == ("",)
-    assert controls.stand(Curve(levels=tuple(range(0, 201, 10))), short).own == ("",)
-    assert controls.stand(Curve(levels=tuple(range(0, 201, 10))), faces_model).own == ("0:200:10",)
+    assert tab_of(Curve).standing(Curve(levels=controls.levels(faces_model)), faces_model).own == ("",)
+    assert tab_of(Curve).standing(Curve(levels=tuple(range(0, 201, 10))), short).own == ("",)
+    assert tab_of(Curve).standing(Curve(levels=tuple(range(0, 201, 10))), faces_model).own == ("0:200:10",)
 
 
 def test_codes_stand_at_all_noise_only_where_n_is_t(faces_model, short):
-    assert controls.stand(Embedding(n=1000), faces_model).own[0] == AT[0]
-    assert controls.stand(Embedding(n=999), faces_model).own[0] == AT[1]
-    assert controls.stand(Embedding(n=200), short).own[0] == AT[0]
-    assert "n" not in controls.stand(Embedding(n=1000), faces_model).rail
+    assert tab_of(Embedding).standing(Embedding(n=1000), faces_model).own[0] == AT[0]
+    assert tab_of(Embedding).standing(Embedding(n=999), faces_model).own[0] == AT[1]
+    assert tab_of(Embedding).standing(Embedding(n=200), short).own[0] == AT[0]
+    assert "n" not in tab_of(Embedding).standing(Embedding(n=1000), faces_model).rail
 
 
 @pytest.mark.parametrize(
@@ -116,14 +118,14 @@ def test_codes_stand_at_all_noise_only_where_n_is_t(faces_model, short):
      ((5, 4), {"first": 5, "listed": "5,4"}), ((7,), {"first": 7, "per_level": 1, "listed": ""})],
 )  # fmt: skip
 def test_seeds_that_no_run_of_sixteen_is_are_listed(faces_model, seeds, stands):
-    rail = controls.stand(Curve(seeds=seeds), faces_model).rail
+    rail = tab_of(Curve).standing(Curve(seeds=seeds), faces_model).rail
     assert {name: rail[name] for name in ("first", "per_level", "listed") if name in rail} == stands
 
 
 def test_a_prompt_is_left_out_for_a_model_that_takes_none(faces_model):
     values = (*START[:12], "a dog", 7.5, "")
     for kind, own in {RoundTrip: (), Curve: ("",), Belief: ([],)}.items():
-        found = controls.experiment(kind, shelf(faces_model), (*values[:RAIL], *own))
+        found = tab_of(kind).experiment(shelf(faces_model), (*values[:RAIL], *own))
         assert (found.prompt, found.guidance) == ("", 1)
 
 
@@ -133,7 +135,7 @@ def test_hostile_prompts_get_one_sentence(text, kind, name, value):
     values = list(placed(kind(model="text"), text, START))
     values[NAMES.index(name)] = value
     with pytest.raises(DiffdemoError) as caught:
-        controls.experiment(kind, shelf(text), tuple(values))
+        tab_of(kind).experiment(shelf(text), tuple(values))
     assert len(str(caught.value)) < 250
 
 

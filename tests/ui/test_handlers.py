@@ -2,13 +2,14 @@ import random
 from types import SimpleNamespace
 
 import pytest
+from pages import tab_of
 from PIL import Image
 
 from diffdemo.errors import DiffdemoError
 from diffdemo.experiment import Belief, Branch, Collision, Curve, Embedding, RoundTrip
 from diffdemo.models import load_model
 from diffdemo.ui import handlers, pad, views
-from diffdemo.ui.controls import RAIL, experiment
+from diffdemo.ui.controls import RAIL
 from diffdemo.ui.shelf import Models
 
 VALUES = ("faces", {"picture": "face:17"}, 250, 0, 3, 4, 0, "ddim", "trailing", "picture", 2, "", "", 1, [])
@@ -20,9 +21,9 @@ def models():
 
 
 def test_the_rail_describes_every_experiment(models):
-    assert experiment(RoundTrip, models, VALUES) == RoundTrip(picture="face:17", n=250, seeds=(0, 1, 2), steps=4)
-    assert experiment(Curve, models, VALUES) == Curve(picture="face:17", seeds=(0, 1), steps=4)
-    assert experiment(Belief, models, VALUES) == Belief(picture="face:17", n=250, seed=0)
+    assert tab_of(RoundTrip).experiment(models, VALUES) == RoundTrip(picture="face:17", n=250, seeds=(0, 1, 2), steps=4)
+    assert tab_of(Curve).experiment(models, VALUES) == Curve(picture="face:17", seeds=(0, 1), steps=4)
+    assert tab_of(Belief).experiment(models, VALUES) == Belief(picture="face:17", n=250, seed=0)
 
 
 OWN = {
@@ -34,12 +35,12 @@ OWN = {
 
 def test_rail_and_own_widgets_describe_the_experiments_of_the_later_tabs(models):
     rail = VALUES[:RAIL]
-    assert experiment(Embedding, models, (*rail, *OWN[Embedding])) == Embedding(
+    assert tab_of(Embedding).experiment(models, (*rail, *OWN[Embedding])) == Embedding(
         seeds=(0, 1), steps=20, methods=("random", "ddim"), warm=0.1, other="face:4"
     )
-    assert experiment(Embedding, models, (*rail, "the dial's n", *OWN[Embedding][1:])).n == 250
-    assert experiment(Collision, models, (*rail, *OWN[Collision])) == Collision(n=250, steps=30, eta=0.5)
-    assert experiment(Branch, models, (*rail, *OWN[Branch])) == Branch(points=5, futures=3, steps=40, jump=2)
+    assert tab_of(Embedding).experiment(models, (*rail, "the dial's n", *OWN[Embedding][1:])).n == 250
+    assert tab_of(Collision).experiment(models, (*rail, *OWN[Collision])) == Collision(n=250, steps=30, eta=0.5)
+    assert tab_of(Branch).experiment(models, (*rail, *OWN[Branch])) == Branch(points=5, futures=3, steps=40, jump=2)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +54,7 @@ def test_hostile_values_of_own_widgets_get_one_sentence(models, kind, place, val
     own = list(OWN[kind])
     own[place] = value
     with pytest.raises(DiffdemoError) as caught:
-        experiment(kind, models, (*VALUES[:RAIL], *own))
+        tab_of(kind).experiment(models, (*VALUES[:RAIL], *own))
     assert len(str(caught.value)) < 250
 
 
@@ -77,7 +78,7 @@ def test_hostile_widget_values_get_one_sentence(models, kind, place, value):
     values = list(VALUES)
     values[place] = value
     with pytest.raises(DiffdemoError) as caught:
-        experiment(kind, models, tuple(values))
+        tab_of(kind).experiment(models, tuple(values))
     assert len(str(caught.value)) < 250
 
 
@@ -86,7 +87,7 @@ def test_hostile_settings_get_one_sentence(models, place, value):
     values = list(VALUES)
     values[place] = value
     with pytest.raises(DiffdemoError):
-        experiment(Curve if place == 10 else RoundTrip, models, tuple(values))
+        tab_of(Curve if place == 10 else RoundTrip).experiment(models, tuple(values))
 
 
 def test_a_line_up_of_ones_own_is_collected_once_each_and_checked(models):
@@ -94,7 +95,7 @@ def test_a_line_up_of_ones_own_is_collected_once_each_and_checked(models):
     assert handlers.collect([one], other) == [one, other]
     assert handlers.collect([one, other], {"picture": "face:1"}) == [one, other]
     assert handlers.collect(None, one) == [one]
-    found = experiment(Belief, models, (*VALUES[:-1], [one, other]))
+    found = tab_of(Belief).experiment(models, (*VALUES[:-1], [one, other]))
     assert found.line_up == "face:1,face:2"
     sixteen = [{"picture": f"face:{seed}"} for seed in range(16)]
     for collected, portrait in ((sixteen, {"picture": "face:99"}), ([], {"picture": "sha256:" + "0" * 64}), ([], None), ("x", one), ([1], one)):
