@@ -209,6 +209,6 @@ def test_no_bug_of_gradio_keeps_a_request_open_for_ever(served):
 
 def test_many_sessions_are_not_kept_for_ever(served):
     before = served.memory()
-    for visitor in range(300):
+    for visitor in range(200):
         assert not served.join({"data": [], "fn_index": served.event("dice.click")["id"]}, session=f"visitor-{visitor}").failed
-    assert served.memory() - before < GROWTH
+    assert served.memory() - before < GROWTH / 2  # each would keep a quarter of a megabyte

@@ -1,4 +1,4 @@
-"""Every tab with its result, for those who see little, use no mouse, or want nothing to move: axe-core's rules, the way of the Tab key, no motion."""
+"""Every tab with its result, for those who see little, have no mouse, want nothing to move, or hold a phone: axe, the Tab key, motion, width."""
 
 import chromium
 import pytest
@@ -18,6 +18,11 @@ LINKS = {  # small ones: what matters is that everything is there
     "belief": "picture=face:17&n=400&line_up=face:17,face:4,face:12",
     "branch": "seed=0&points=3&futures=2&steps=4",
 }
+ANSWER = "answer"  # the tab that is about the runs of the others
+DRAWN = {
+    "round-trip": "#map svg", "curve": "#chart .plot svg", "embed": "#embed .columns img", "collide": "#collide .odds svg",
+    "belief": "#belief .track svg", "branch": "#branch .decided svg", ANSWER: "#answer .answers",
+}  # fmt: skip
 LOOKS = {  # width and theme → what axe is asked: only colours depend on the theme, and they do not depend on the width
     (1280, "light"): {},
     (1280, "dark"): {"runOnly": ["color-contrast"]},
@@ -36,15 +41,23 @@ _STILL = """() => {
 }"""
 
 
-@pytest.fixture(scope="module", params=LINKS)
-def tab(request, browser, address):
+@pytest.fixture(scope="module", params=DRAWN)
+def kind(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def tab(kind, browser, address):
     """A tab with its result and everything unfolded, and the part of the page that is looked at: all of it once, then what differs."""
-    kind = request.param
     page = browser.new_page(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
     page.set_default_timeout(chromium.WAIT)
-    page.goto(f"{address}?v=1&kind={kind}&{LINKS[kind]}")
+    run = "round-trip" if kind == ANSWER else kind
+    page.goto(f"{address}?v=1&kind={run}&{LINKS[run]}")
     page.wait_for_url("**revision=**")  # the link of the finished run
-    page.wait_for_selector(f"#{kind}-sentence .share button")
+    page.wait_for_selector(f"#{run}-sentence .share button")
+    if kind == ANSWER:
+        chromium.open_tab(page, "The answer")
+        page.wait_for_selector("#answer li a")
     page.evaluate(_UNFOLD)
     page.wait_for_function(_STILL)
     yield page, "body" if kind == "round-trip" else "#main"
@@ -127,6 +140,24 @@ def test_axe_finds_nothing_serious(tab):
             if rule["impact"] in ("serious", "critical"):
                 found += [f"{width} {theme} {rule['id']}: {node['target']} {node['failureSummary'][:300]}" for node in rule["nodes"]]
     assert not found, "\n".join(found)
+
+
+def test_nothing_scrolls_sideways(tab, kind):
+    page, _ = tab
+    for width in (390, 1280, 390):
+        page.set_viewport_size({"width": width, "height": 844})
+        page.wait_for_timeout(300)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate("selector => document.querySelector(selector).getBoundingClientRect().right", DRAWN[kind]) <= width
+
+
+def test_a_page_that_is_opened_on_a_phone_does_not_scroll_sideways_either(browser, address):
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.goto(f"{address}?__theme=dark")
+    page.wait_for_selector("#map svg")
+    page.wait_for_timeout(500)  # the load event
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.close()
 
 
 def test_the_play_button_alone_starts_and_stops_the_film(browser, address):

@@ -132,8 +132,7 @@ def test_saved_files_are_what_they_say_and_a_dropped_png_restores_its_experiment
     assert single == experiment
     page.locator("#round-trip-sentence input[type=checkbox]").uncheck()
     assert read_experiment(saved("Contact sheet, PNG")) is None
-    other = fresh()
-    open_tab(other, "Where paths split")
+    other = fresh("?v=1&kind=branch&points=2&futures=1&steps=2")
     other.evaluate(DROP, [base64.b64encode(png).decode(), "sheet.png"])
     expect(sentence(other)).to_contain_text("Of 2 noises of 350 steps", timeout=WAIT)
     assert pictures(other, "reconstruction") == pictures(page, "reconstruction")
