@@ -66,7 +66,7 @@ class IsAnEmbedding(Tab):
     def controls(self) -> None:
         """Where the codes are taken, the steps, the warm start, which codes."""
         with gr.Row(elem_classes="own"):
-            self.at = RawRadio(label="Codes at", choices=list(AT), value=AT[0], elem_id="embed-at", min_width=200)
+            self.at = RawRadio(label="Codes at", choices=list(AT), value=AT[0], elem_id="embed-at", min_width=340)
             self.steps = slider("steps", value=20, minimum=2, maximum=100, elem_id="embed-steps", min_width=200)
             self.warm = slider("warm", step=0.02, maximum=0.5, elem_id="embed-warm", min_width=200)
         self.methods = choices("methods", elem_id="embed-methods")

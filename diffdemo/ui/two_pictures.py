@@ -58,8 +58,8 @@ class TwoPictures(Tab):
         """Picture B, and the sampler of the ways back."""
         self.second.layout()
         with gr.Row(elem_classes="own"):
-            self.steps = slider("steps", value=Collision.steps, maximum=200, elem_id="collide-steps", min_width=160)
-            self.eta = slider("eta", value=Collision.eta, step=0.05, elem_id="collide-eta", min_width=160)
+            self.steps = slider("steps", value=Collision.steps, maximum=200, elem_id="collide-steps", min_width=200)
+            self.eta = slider("eta", value=Collision.eta, step=0.05, elem_id="collide-eta", min_width=200)
 
     @property
     def own(self) -> list[Any]:
