@@ -53,7 +53,7 @@ def test_stop_stops(page):
     page.click("#run")
     expect(page.locator("#round-trip-sentence .note")).to_contain_text("Step ")
     page.click("#stop")
-    expect(sentence(page)).to_contain_text("Stopped after step")
+    expect(sentence(page)).to_contain_text("Stopped after step", timeout=WAIT)
     held = pictures(page, "reconstruction")
     page.wait_for_timeout(2500)
     assert pictures(page, "reconstruction") == held
