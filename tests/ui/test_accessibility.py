@@ -13,14 +13,14 @@ pytestmark = in_browser
 LINKS = {  # small ones: what matters is that everything is there
     "round-trip": "picture=face:17&n=250&seeds=0-3&steps=4",
     "curve": "levels=0:1000:250&seeds=0-1&steps=2",
-    "embed": "n=100&seeds=0&steps=2&methods=random,edit-friendly,dpm-encoder&other=face:4",
+    "embed": "n=100&seeds=0&steps=2&methods=random,ddim,edit-friendly,dpm-encoder&other=face:4",
     "collide": "n=400&steps=2",
     "belief": "picture=face:17&n=400&line_up=face:17,face:4,face:12",
     "branch": "seed=0&points=3&futures=2&steps=4",
 }
 ANSWER = "answer"  # the tab that is about the runs of the others
 DRAWN = {
-    "round-trip": "#map svg", "curve": "#chart .plot svg", "embed": "#embed .columns img", "collide": "#collide .odds svg",
+    "round-trip": "#map svg", "curve": "#chart .plot svg", "embed": "#embed .errors svg", "collide": "#collide .odds svg",
     "belief": "#belief .track svg", "branch": "#branch .decided svg", ANSWER: "#answer .answers",
 }  # fmt: skip
 LOOKS = {  # width and theme → what axe is asked: only colours depend on the theme, and they do not depend on the width
