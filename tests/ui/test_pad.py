@@ -124,7 +124,9 @@ def use(page, side):
 
 
 def spot(page, column, row, side=16):
-    box = page.locator("#pad canvas").bounding_box()
+    board = page.locator("#pad canvas")
+    board.scroll_into_view_if_needed()  # a click elsewhere may have scrolled it out
+    box = board.bounding_box()
     return box["x"] + (column + 0.5) * box["width"] / side, box["y"] + (row + 0.5) * box["height"] / side
 
 
