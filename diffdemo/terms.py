@@ -7,3 +7,8 @@ CODES = ("random", "ddim", "fixed-point", "edit-friendly", "dpm-encoder")  # way
 DIGITS = 10_000  # digits are 0 .. DIGITS - 1, the MNIST test set
 SEED_END = 2**31  # seeds are 0 .. SEED_END - 1
 MAX_STEPS = 1000
+
+
+def counted(count: int, noun: str) -> str:
+    """A count with its noun, as "1 seed" or "16 seeds"."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -9,7 +9,7 @@ import torch
 
 from diffdemo import images, lab, report
 from diffdemo.errors import DiffdemoError
-from diffdemo.experiment import KINDS, RoundTrip
+from diffdemo.experiment import KINDS, Branch, Collision, Curve, Embedding, RoundTrip
 from diffdemo.letters import check_letters
 from diffdemo.noise import noise
 from diffdemo.report.round_trip import _noising
@@ -28,6 +28,23 @@ def test_everything_there_is_to_say(runs, kind):
     found = report.as_json(result)
     assert found["query"] == result.experiment.to_query()
     json.dumps(found)
+
+
+@pytest.mark.parametrize(
+    "experiment",
+    [
+        RoundTrip(n=1, seeds=(0,), steps=1),
+        Curve(levels=(1,), seeds=(0,), steps=1),
+        Embedding(n=1, seeds=(0,), steps=1, methods=("random", "ddim", "dpm-encoder")),
+        Collision(n=1, steps=1),
+        Branch(points=2, futures=2, steps=2, jump=1),
+    ],
+    ids=lambda e: e.kind,
+)
+def test_what_is_there_once_is_said_of_one(tiny_eps, experiment):
+    result = lab.run(replace(experiment, model=tiny_eps.name), tiny_eps)
+    said = f"{report.sentence(result)} {report.note(result)}"
+    assert re.findall(r"\b1 (?:[a-z]+ )?[a-z]+s\b", said) == []
 
 
 @pytest.mark.parametrize("kind", KINDS)

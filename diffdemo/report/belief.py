@@ -6,6 +6,7 @@ from typing import Any
 from diffdemo.lab import BeliefResult
 from diffdemo.report.pictures import tile, uris, words
 from diffdemo.sheets import TileRow
+from diffdemo.terms import counted
 
 RETURNS = "the top candidates, entropy, marginals, and both guesses"  # over the API
 SMALL = 0.0005  # probabilities below this, or as near to 1, are not told apart
@@ -17,7 +18,7 @@ def sentence(result: BeliefResult) -> str:
     if n == 0:
         return "Without noise there is nothing to guess: the picture is the picture."
     left = f"{result.entropy_bits:.1f} of {math.log2(result.count):.1f} bits are missing to name the picture"
-    what = f"After {n} steps of noise, the true picture has probability {percent(result.p_true)} among {result.count:,}; {left}"
+    what = f"After {counted(n, 'step')} of noise, the true picture has probability {percent(result.p_true)} among {result.count:,}; {left}"
     return f"{what}." if best.own else f"{what}, and {words(best.name)}, another picture, is more likely."
 
 

@@ -9,6 +9,7 @@ from diffdemo.lab import BranchResult, crossing
 from diffdemo.report.pictures import tile, uris
 from diffdemo.schedule import Schedule
 from diffdemo.sheets import Still, Tile, TileRow
+from diffdemo.terms import counted
 
 RETURNS = "the path, the futures by point, and their diversity and shared attributes by point"  # over the API
 SHOWN = 14  # futures in a film
@@ -40,9 +41,10 @@ def alike(result: BranchResult, point: int) -> str:
 def note(result: BranchResult) -> str:
     """The settings in small print."""
     e = result.experiment
-    jump = f", climbing back {e.jump} steps each time" if e.jump else ""
-    rows = f"{len(result.path.levels)} points x {len(result.seeds)} futures"
-    return f"Model {e.model} {e.revision}, {rows} in one batch, {e.steps} steps, eta 1{jump}, path from seed {e.seed}, {result.seconds:.1f} s."
+    jump = f", climbing back {counted(e.jump, 'step')} each time" if e.jump else ""
+    rows = f"{counted(len(result.path.levels), 'point')} x {counted(len(result.seeds), 'future')}"
+    how = f"{counted(e.steps, 'step')}, eta 1{jump}, path from seed {e.seed}"
+    return f"Model {e.model} {e.revision}, {rows} in one batch, {how}, {result.seconds:.1f} s."
 
 
 def as_json(result: BranchResult) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 from diffdemo.lab import CollisionResult
 from diffdemo.report.pictures import tile, uris
 from diffdemo.sheets import TileRow
+from diffdemo.terms import counted
 
 RETURNS = "x_n, both noises, the exact odds, and the ways back with what was read in them"  # over the API
 
@@ -35,7 +36,8 @@ def note(result: CollisionResult) -> str:
     """The settings in small print."""
     e = result.experiment
     how = f"eta {e.eta:g}, seeds {result.seeds[0]} to {result.seeds[-1]}" if e.eta else "deterministic"
-    return f"Model {e.model} {e.revision}, noise on A from seed {e.seed}, back with {min(e.n, e.steps)} steps, {how}, {result.seconds:.1f} s."
+    steps = counted(min(e.n, e.steps), "step")
+    return f"Model {e.model} {e.revision}, noise on A from seed {e.seed}, back with {steps}, {how}, {result.seconds:.1f} s."
 
 
 def as_json(result: CollisionResult) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from diffdemo.lab import CurveResult, crossing
 from diffdemo.report.pictures import attributes, tile, uris
 from diffdemo.schedule import Schedule
 from diffdemo.sheets import Still, Tile, TileRow
+from diffdemo.terms import counted
 
 RETURNS = "came_back, kept, rmse, bits_known and p_true (levels x seeds), and the reconstructions"  # over the API
 SHOWN = 8  # seeds in a film
@@ -33,7 +34,7 @@ def note(result: CurveResult) -> str:
     """The settings in small print."""
     e = result.experiment
     how = "deterministic" if e.eta == 0 else f"eta {e.eta:g}"
-    rows = f"{len(e.levels)} levels x {len(e.seeds)} seeds in one batch, at most {e.steps} network calls each"
+    rows = f"{counted(len(e.levels), 'level')} x {counted(len(e.seeds), 'seed')} in one batch, at most {counted(e.steps, 'network call')} each"
     return f"Model {e.model} {e.revision}, {rows}, {e.solver}, {how}, {result.seconds:.1f} s."
 
 
@@ -95,7 +96,7 @@ def film(result: CurveResult, schedule: Schedule) -> list[np.ndarray]:
     def still(i: int, n: int) -> Still:
         noisy = (tile("x_n", f"seed {e.seeds[j]}", result.x_n[i, j]) for j in range(count))
         backs = (_back(result, i, j, attributes(result.kept, (i, j), result.attributes)) for j in range(count))
-        text = f"{n} steps of noise, and back: {int(result.came_back[i].sum())} of {len(e.seeds)} came back{some}"
+        text = f"{counted(n, 'step')} of noise, and back: {int(result.came_back[i].sum())} of {len(e.seeds)} came back{some}"
         return Still((*noisy, *backs), text, n / schedule.T, beside=x0)
 
     return sheets.film([still(i, n) for i, n in enumerate(e.levels)], columns=count, ends=("0", str(schedule.T)))

@@ -6,6 +6,7 @@ from diffdemo.inversion import PathStatistics
 from diffdemo.lab import Code, EmbeddingResult
 from diffdemo.report.pictures import tile, uris
 from diffdemo.sheets import TileRow
+from diffdemo.terms import counted
 
 # over the API
 RETURNS = "codes, reconstructions, errors, calls and statistics by method, the bands of true noise, the kept paths, and the swap test"
@@ -26,14 +27,14 @@ def sentence(result: EmbeddingResult) -> str:
     codes, parts = result.codes, []
     if (code := codes.get("random")) is not None:
         count = len(code.x_n)
-        parts.append(f"of {count} random noises {int(code.gaussian.sum())} pass as Gaussian and {int(code.came_back.sum())} lead back")
+        parts.append(f"of {counted(count, 'random noise')} {int(code.gaussian.sum())} passed as Gaussian and {int(code.came_back.sum())} led back")
     if inverted := [code for code in (codes.get("ddim"), codes.get("fixed-point")) if code is not None]:
         parts.append(_inversions(inverted))
     kept = [code for code in (codes.get("edit-friendly"), codes.get("dpm-encoder")) if code is not None]
     if kept:
         exact, total = sum(int((code.largest < EXACT).sum()) for code in kept), sum(len(code.x_n) for code in kept)
         many = ": one picture, many codes, but only while the path is kept" if exact > 1 else ""
-        parts.append(f"with the path kept, {exact} of {total} noises give back the very same picture{many}")
+        parts.append(f"with the path kept, {exact} of {counted(total, 'noise')} gave back the very same picture{many}")
     text = "; ".join(parts)
     return f"{text[0].upper()}{text[1:]}."
 
@@ -41,16 +42,17 @@ def sentence(result: EmbeddingResult) -> str:
 def _inversions(codes: list[Code]) -> str:
     """How far from the picture the inverted codes end, and how many of them pass."""
     names = {"ddim": "DDIM inversion", "fixed-point": "the fixed point"}
-    ends = ", ".join(f"{names[code.method]} to RMSE {float(code.rmse.mean()):.2g}" for code in codes).replace(" to", " leads back to", 1)
+    ends = ", ".join(f"{names[code.method]} to RMSE {float(code.rmse.mean()):.2g}" for code in codes).replace(" to", " led back to", 1)
     passed, total = sum(int(code.gaussian.sum()) for code in codes), sum(len(code.gaussian) for code in codes)
-    return f"{ends}, from codes of which {passed} of {total} pass"
+    return f"{ends}, from codes of which {passed} of {total} passed"
 
 
 def note(result: EmbeddingResult) -> str:
     """The settings in small print."""
     e = result.experiment
     warm = f", warm start {e.warm:g}" if e.warm else ""
-    return f"Model {e.model} {e.revision}, n = {e.n}, {min(e.n, e.steps)} steps{warm}, {len(e.seeds)} seeds, {result.seconds:.1f} s."
+    steps, seeds = counted(min(e.n, e.steps), "step"), counted(len(e.seeds), "seed")
+    return f"Model {e.model} {e.revision}, n = {e.n}, {steps}{warm}, {seeds}, {result.seconds:.1f} s."
 
 
 def as_json(result: EmbeddingResult) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from diffdemo.noise import noise
 from diffdemo.report.pictures import attributes, tile, uris
 from diffdemo.schedule import Schedule
 from diffdemo.sheets import Still, Tile, TileRow
+from diffdemo.terms import counted
 
 RETURNS = "came_back, rmse and kept by seed, and all pictures"  # over the API
 SHOWN = 8  # seeds in a film
@@ -24,8 +25,8 @@ def sentence(result: RoundTripResult) -> str:
     e, count, back = result.experiment, len(result.x_n), int(result.came_back.sum())
     if e.n == 0:
         return "No noise was added, so the picture is untouched: every seed gives back the very same pixels."
-    noises = "1 noise" if count == 1 else f"{count} noises"
-    what = f"Of {noises} of {e.n} steps, {back} brought your picture back"
+    noises = counted(count, "noise")
+    what = f"Of {noises} of {counted(e.n, 'step')}, {back} brought your picture back"
     if e.start == "noise":
         what = f"Of {noises} with no picture in them at all, {back} led to your picture"
     if result.kept is None:
@@ -44,7 +45,7 @@ def note(result: RoundTripResult) -> str:
     e = result.experiment
     how = "deterministic" if e.eta == 0 else f"eta {e.eta:g}"
     calls = min(e.n, e.steps)
-    setting = f"Model {e.model} {e.revision}, {calls} network calls, {e.solver}, {how}, {result.seconds:.1f} s."
+    setting = f"Model {e.model} {e.revision}, {counted(calls, 'network call')}, {e.solver}, {how}, {result.seconds:.1f} s."
     return f"{setting} Mean RMSE {float(result.rmse.mean()):.3f}, unrelated pictures {result.unrelated:.3f}."
 
 
@@ -97,7 +98,7 @@ def film(result: RoundTripResult, schedule: Schedule) -> list[np.ndarray]:
     for n, x, x0_hat in zip(path.levels[:, 0].tolist(), path.x, path.x0_hat, strict=True):
         guesses = [tile("x0_hat", "estimate", x0_hat[row]) for row in rows]
         stills.append(still(n, f"n = {n}, noise is taken away", False, x, guesses.__getitem__))
-    way = "from pure noise" if e.start == "noise" else f"{e.n} steps of noise, and back"
+    way = "from pure noise" if e.start == "noise" else f"{counted(e.n, 'step')} of noise, and back"
     back = f"{way}: {int(result.came_back.sum())} of {len(result.x_n)} came back"
     stills.append(still(0, back, None, result.x_n, lambda row: _back(result, row)))
     return sheets.film(stills, columns=len(rows), ends=("0", str(T)))

@@ -10,6 +10,7 @@ from diffdemo.errors import ExperimentError
 from diffdemo.experiment import Embedding
 from diffdemo.lab import EmbeddingResult
 from diffdemo.models import Model
+from diffdemo.terms import counted
 from diffdemo.ui import embed_view, views
 from diffdemo.ui.controls import PER_LEVEL, Settings, Stand, named, seeds_stand
 from diffdemo.ui.second import Second
@@ -104,7 +105,7 @@ class IsAnEmbedding(Tab):
 
     def work(self, e: Embedding, model: Model, given: Any) -> Iterator[tuple[Any, Any]]:
         """Yields (sentence, None) after every network call and last (sentence, columns)."""
-        text = f"Finding {len(e.methods)} kinds of codes with {min(e.n, e.steps)} steps, and going back from each."
+        text = f"Finding {counted(len(e.methods), 'kind')} of codes with {counted(min(e.n, e.steps), 'step')}, and going back from each."
         for item in service.stream(e, model, given):
             if isinstance(item, EmbeddingResult):
                 yield self.words(item), embed_view.columns(item)

@@ -10,6 +10,7 @@ from diffdemo.experiment import Curve
 from diffdemo.fields import format_levels
 from diffdemo.lab import CurveResult
 from diffdemo.models import Model
+from diffdemo.terms import counted
 from diffdemo.ui import curve_view, views
 from diffdemo.ui.controls import PER_LEVEL, Settings, Stand, levels, sampler_stand, seeds_stand
 from diffdemo.ui.tab import Tab
@@ -75,7 +76,7 @@ class NoReturn(Tab):
 
     def work(self, e: Curve, model: Model, given: Any) -> Iterator[tuple[Any, Any]]:
         """Yields (sentence, chart) after every network call and last the finished ones."""
-        text = f"Going back from {len(e.levels)} levels of noise with {len(e.seeds)} seeds each."
+        text = f"Going back from {counted(len(e.levels), 'level')} of noise with {counted(len(e.seeds), 'seed')} each."
         for item, due in self.paced(service.stream(e, model, given)):
             if isinstance(item, CurveResult):
                 yield self.words(item), curve_view.chart(item)

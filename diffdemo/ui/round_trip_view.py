@@ -7,6 +7,7 @@ from typing import Any
 from diffdemo.experiment import RoundTrip
 from diffdemo.lab import Path, Progress, RoundTripResult
 from diffdemo.report.pictures import uris
+from diffdemo.terms import counted
 
 
 def partial_map(progress: Progress, experiment: RoundTrip, noises: list[str], picture: dict[str, str]) -> dict[str, Any]:
@@ -48,7 +49,7 @@ def _item(result: RoundTripResult, row: int, noise: str, reconstruction: str) ->
 
 
 def _noise_alt(seed: int, experiment: RoundTrip) -> str:
-    return f"seed {seed}, the picture with {experiment.n} steps of noise" if experiment.start == "picture" else f"seed {seed}, pure noise"
+    return f"seed {seed}, the picture with {counted(experiment.n, 'step')} of noise" if experiment.start == "picture" else f"seed {seed}, pure noise"
 
 
 def _frames(path: Path, row: int) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from diffdemo.experiment import RoundTrip
 from diffdemo.lab import RoundTripResult
 from diffdemo.models import Model
 from diffdemo.report.pictures import uris
+from diffdemo.terms import counted
 from diffdemo.ui import handlers, round_trip_view, views
 from diffdemo.ui.controls import Settings, Stand, sampler_stand, seeds_stand
 from diffdemo.ui.tab import Tab
@@ -61,7 +62,7 @@ class ThereAndBack(Tab):
     def work(self, trip: RoundTrip, model: Model, given: Any) -> Iterator[tuple[Any, Any]]:
         """Yields (sentence, map): a preview where it is worth its time, then one after every network call, and last the finished ones."""
         picture = handlers.choose(model, trip.picture, given)
-        text = f"Adding {trip.n} steps of noise with {len(trip.seeds)} seeds, and going back."
+        text = f"Adding {counted(trip.n, 'step')} of noise with {counted(len(trip.seeds), 'seed')}, and going back."
         noises: list[str] = []
         if early := service.preview(trip, model, given):
             noises = uris(early.x_n)

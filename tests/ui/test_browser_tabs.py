@@ -73,7 +73,7 @@ def test_a_line_up_of_ones_own_replaces_the_10_000(page):
 def test_is_x_t_an_embedding_shows_five_columns_and_keeps_them_until_something_changes(page, address):
     page.goto(f"{address}?{Embedding(n=300, seeds=(0, 1), steps=10, other='face:4').to_query()}")
     said = sentence(page, "embed")
-    expect(said).to_contain_text("with the path kept, 4 of 4 noises give back the very same picture", timeout=2 * WAIT)
+    expect(said).to_contain_text("with the path kept, 4 of 4 noises gave back the very same picture", timeout=2 * WAIT)
     assert page.locator("#embed .column").count() == 5
     assert page.locator("#embed .column.back").count() == 5  # from n = 300 random noise leads back too
     assert page.locator("#embed .column").first.locator("img").count() == 4

@@ -152,14 +152,14 @@ def test_the_embedding_tab_shows_codes_table_charts_and_swap(models):
     assert [line["key"] for line in found["errors"]["series"]] == ["ddim", "fixed-point"]
     assert [line["key"] for line in found["paths"]["variance"]] == ["edit-friendly", "dpm-encoder", "theory"]
     assert [entry["share"] for entry in found["swap"]["mixtures"]][::4] == ["0 %", "50 %", "100 %"]
-    assert "4 of 4 noises give back the very same picture: one picture, many codes" in sentence["text"]
-    assert sentence["text"].startswith("Of 2 random noises 2 pass as Gaussian and 0 lead back; DDIM inversion leads back to RMSE ")
+    assert "4 of 4 noises gave back the very same picture: one picture, many codes" in sentence["text"]
+    assert sentence["text"].startswith("Of 2 random noises 2 passed as Gaussian and 0 led back; DDIM inversion led back to RMSE ")
     assert json.dumps(found)
 
 
 def test_a_few_codes_alone_are_shown_too():
     result = lab.run(Embedding(n=3, seeds=(0,), steps=2, methods=("dpm-encoder",)))
-    assert "1 of 1 noises give back the very same picture." in report.sentence(result)
+    assert "1 of 1 noise gave back the very same picture." in report.sentence(result)
     shown = embed_view.columns(result)
     assert shown["errors"] is None
     assert shown["paths"] is None
