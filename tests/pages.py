@@ -27,6 +27,6 @@ def launched(demo: Any) -> Iterator[str]:
 
 def tab_of(kind: type) -> Any:
     """The class of the tab that shows a kind of experiments."""
-    from diffdemo.ui import page, tab
+    from diffdemo.ui.page import Tab
 
-    return next(each for each in vars(page).values() if isinstance(each, type) and issubclass(each, tab.Tab) and getattr(each, "kind", None) is kind)
+    return next(each for each in Tab.__subclasses__() if each.kind is kind)

@@ -11,9 +11,10 @@ from diffdemo.ui.shelf import Models
 
 FIRST = replace(FIELDS["seed"], label="First seed", help=f"a whole number from 0 to {SEED_END - 1}")
 COUNT = replace(FIELDS["n"], label="How many seeds", help=f"a whole number from 1 to {MAX_SEEDS}", default=16, minimum=1, maximum=MAX_SEEDS)
-SAMPLER: dict[str, Any] = {"steps": 16, "solver": "dpm++2m"}  # what the page starts with: as good as 50 DDIM steps, see `python -m diffdemo tradeoff`
+BEST: dict[str, Any] = {"steps": 16, "solver": "dpm++2m"}  # what the page starts with: as good as 50 DDIM steps, see `python -m diffdemo tradeoff`
 PER_LEVEL = replace(COUNT, label="Seeds per level or code", help="a whole number from 1 to 16", default=4, maximum=16)
 
+SAMPLER = ("steps", "eta", "solver", "spacing")  # names in Settings
 RAIL = 14  # raw values that come from the rail; a tab's own follow
 
 
@@ -105,7 +106,7 @@ class Stand:
 
 def sampler_stand(e: Any) -> dict[str, Any]:
     """The rail's part of `Stand` for the sampler of an experiment that has all of it."""
-    return {name: getattr(e, name) for name in ("steps", "eta", "solver", "spacing")}
+    return {name: getattr(e, name) for name in SAMPLER}
 
 
 def seeds_stand(seeds: tuple[int, ...], how_many: str) -> dict[str, Any]:

@@ -43,6 +43,7 @@ class CouldHaveBeen(Tab):
     leads = "At first anything is possible, at last one picture. When is it decided?"
     n = 450
     kind = Belief
+    uses = ("n", "first")
     body = (
         "belief",
         '<div class="controls"></div><div class="guesses"></div><div class="track"></div><div class="candidates"></div><div class="marginals"></div>',

@@ -59,6 +59,7 @@ class IsAnEmbedding(Tab):
     )
     leads = "One picture can have many codes. Can one noisy picture have come from two pictures?"
     kind = Embedding
+    uses = ("n", "first", "per_level", "listed")
     body = ("embed", MARKUP)
 
     def __init__(self, second: Second):

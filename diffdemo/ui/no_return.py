@@ -12,7 +12,7 @@ from diffdemo.lab import CurveResult
 from diffdemo.models import Model
 from diffdemo.terms import counted
 from diffdemo.ui import curve_view, views
-from diffdemo.ui.controls import PER_LEVEL, Settings, Stand, levels, sampler_stand, seeds_stand
+from diffdemo.ui.controls import PER_LEVEL, SAMPLER, Settings, Stand, levels, sampler_stand, seeds_stand
 from diffdemo.ui.tab import Tab
 from diffdemo.ui.widgets import line
 
@@ -41,6 +41,7 @@ class NoReturn(Tab):
     answer = "Not at one step: what shows in the picture, whether it comes back, and what anyone could still know of it fade at different n."
     leads = "Nothing of the picture is left in x_T. Is there an x_T that leads back all the same?"
     kind = Curve
+    uses = ("n", "first", "per_level", "listed", *SAMPLER)  # the dial marks a place on the chart
     body = (
         "chart",
         '<div class="plot"></div><p class="legend"></p><div class="tiles"></div><div class="level"></div><details class="numbers"></details>',

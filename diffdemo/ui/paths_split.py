@@ -38,6 +38,7 @@ class PathsSplit(Tab):
     answer = "On the way, a little at every step: paths that part early end at unrelated pictures, paths that part late at nearly the same."
     leads = "That was the whole way. What did your own runs say?"
     kind = Branch
+    uses = ("first",)
     body = ("branch", MARKUP)
     updates = 6
 

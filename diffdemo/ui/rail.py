@@ -1,6 +1,6 @@
 """The rail at the left: the picture, the dial, the seeds and the settings that serve all tabs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 from typing import Any
 
@@ -12,11 +12,18 @@ from diffdemo.models import Model
 from diffdemo.ui import controls, handlers, links, pad, views
 from diffdemo.ui.controls import Settings
 from diffdemo.ui.shelf import Models
+from diffdemo.ui.tab import Tab
 from diffdemo.ui.widgets import QUIET, RawNumber, Upload, choice, html, line, slider, told
 
 CLAMP = "(name, n) => [name, Number.isFinite(n) ? Math.min(1000, Math.max(0, Math.round(n))) : 0]"
 FRESH = "(eta, solver) => eta > 0 ? 'ddim' : solver"  # the one solver that draws fresh noise
 MAX_STEPS = 200
+ADVANCED = (*controls.SAMPLER, "start", "listed")
+PLACES = {  # name in Settings → where it is on the page, as a selector
+    "n": "#rail > :has(#dial), #readouts", "first": "#rail > :has(#first)", "count": "#count", "per_level": "#per-level",
+    **{name: f"#{name}" for name in ADVANCED},
+}  # fmt: skip
+BOXES = {"#advanced": ADVANCED, "#rail > :has(#count)": ("count", "per_level"), "#runs": tuple(PLACES)}  # what stands there for some of them
 
 
 class Rail:
@@ -51,14 +58,14 @@ class Rail:
             self.first = RawNumber(label=controls.FIRST.label, value=trip.seeds[0], precision=0, minimum=0, elem_id="first", min_width=90)
             self.dice = gr.Button("Dice", size="sm", elem_id="dice", min_width=60, scale=0)
         self.count = slider("seeds", label=controls.COUNT.label, value=len(trip.seeds), elem_id="count")
+        some = controls.PER_LEVEL
+        self.per_level = slider("seeds", label=some.label, value=some.default, maximum=some.maximum, elem_id="per-level")
         with gr.Accordion("Advanced", open=False, elem_id="advanced"):
             self.steps = slider("steps", maximum=MAX_STEPS, value=trip.steps, elem_id="steps")
             self.eta = slider("eta", step=0.05, value=trip.eta, elem_id="eta")
             self.solver = choice("solver", value=trip.solver, elem_id="solver")
             self.spacing = choice("spacing", value=trip.spacing, elem_id="spacing")
-            self.start = choice("start")
-            per_level = controls.PER_LEVEL
-            self.per_level = slider("seeds", label=per_level.label, value=per_level.default, maximum=per_level.maximum, elem_id="per-level")
+            self.start = choice("start", elem_id="start")
             self.listed = line("seeds", label="These seeds instead", placeholder="as 0-15 or 0,3,7", elem_id="listed")
 
     def _own_picture(self) -> None:
@@ -127,7 +134,17 @@ class Rail:
         return [landmark, *chosen, dice]
 
 
+def only_used(tabs: Iterable[type[Tab]]) -> str:
+    """The style sheet that shows of the rail what the open tab uses; `Page` calls the tabs' places by their kinds, and one `answer`."""
+    rules = []
+    for name, uses in [*((tab.kind.kind, tab.uses) for tab in tabs), ("answer", ())]:
+        unused = [place for setting, place in PLACES.items() if setting not in uses]
+        empty = [box for box, settings in BOXES.items() if not set(settings) & set(uses)]
+        rules.append(f"#page:has(#{name}-tab-button[aria-selected=true]) :is({', '.join(unused + empty)}) {{ display: none; }}\n")
+    return "".join(rules)
+
+
 def default_trip(models: Models) -> RoundTrip:
     """What the page opens with: the first example, a quarter of all noise, the page's own sampler."""
     model = models.first
-    return RoundTrip(model.name, handlers.examples(model)[0], FIELDS["n"].default * model.schedule.T // 1000, **controls.SAMPLER)
+    return RoundTrip(model.name, handlers.examples(model)[0], FIELDS["n"].default * model.schedule.T // 1000, **controls.BEST)

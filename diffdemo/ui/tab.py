@@ -35,6 +35,7 @@ class Tab:
     leads: ClassVar[str]  # to the next tab
     n: ClassVar[int] = FIELDS["n"].default  # of the example that it opens with, with T = 1000
     kind: ClassVar[type[Experiment]]
+    uses: ClassVar[tuple[str, ...]]  # of the rail, by name in Settings; model and picture, and prompt and guidance where there are any, all do
     body: ClassVar[tuple[str, str]]  # the script in static/ and the markup it fills
     updates: ClassVar[int] = 10  # pictures are sent at most this often while a run works
     pause: ClassVar[float] = 0.6  # seconds between two yields at least: each takes from the run, as does drawing it; Stop waits for so long at most

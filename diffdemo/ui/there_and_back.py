@@ -12,7 +12,7 @@ from diffdemo.models import Model
 from diffdemo.report.pictures import uris
 from diffdemo.terms import counted
 from diffdemo.ui import handlers, round_trip_view, views
-from diffdemo.ui.controls import Settings, Stand, sampler_stand, seeds_stand
+from diffdemo.ui.controls import SAMPLER, Settings, Stand, sampler_stand, seeds_stand
 from diffdemo.ui.tab import Tab
 
 HOW = r"""
@@ -46,6 +46,7 @@ class ThereAndBack(Tab):
     )
     leads = "So it comes back from 250 steps and not from 1000. Where does that end?"
     kind = RoundTrip
+    uses = ("n", "first", "count", "listed", "start", *SAMPLER)
     body = ("map", '<div class="map-host"></div><div class="map-detail"></div>')
     updates = 10
 

@@ -49,6 +49,7 @@ class TwoPictures(Tab):
     leads = "Two pictures can be weighed against each other. And ten thousand?"
     n = 500
     kind = Collision
+    uses = ("n", "first")
     body = ("collide", MARKUP)
 
     def __init__(self, second: Second):

@@ -144,3 +144,18 @@ def test_the_model_switch_brings_digits_to_the_open_tab_and_the_others(page):
     open_tab(page, "What could it have been?")
     page.get_by_role("radio", name="faces").check()
     expect(page.locator("#belief dt")).to_have_count(14, timeout=WAIT)
+
+
+def test_the_rail_shows_what_the_open_tab_uses(page):
+    expected = {
+        "Where paths split": ["#first"],
+        "Two pictures, one noise": ["#dial", "#first"],
+        "Point of no return": ["#dial", "#first", "#per-level", "#advanced"],
+        "The answer": [],
+        "There and back": ["#dial", "#first", "#count", "#advanced"],
+    }
+    for title, shown in expected.items():
+        open_tab(page, title)
+        for place in ("#dial", "#first", "#count", "#per-level", "#advanced"):
+            expect(page.locator(place)).to_be_visible(visible=place in shown)
+        expect(page.locator("#run")).to_be_visible(visible=bool(shown))

@@ -11,6 +11,7 @@ from diffdemo.models import load_model
 from diffdemo.ui import controls
 from diffdemo.ui.controls import RAIL, Settings
 from diffdemo.ui.embedding import AT
+from diffdemo.ui.rail import PLACES
 from diffdemo.ui.shelf import Models
 
 hypothesis = pytest.importorskip("hypothesis")
@@ -33,6 +34,24 @@ def placed(e, model, before: tuple) -> tuple:
         place = -1 if isinstance(e, Embedding) else 0
         own[place] = {"picture": own[place]}
     return (*rail.values(), *own)
+
+
+CHANGED = {
+    "n": 251, "first": 1, "count": 3, "per_level": 2, "listed": "4,9",
+    "steps": 7, "eta": 0.25, "solver": "dpm++2m", "spacing": "logsnr", "start": "noise",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("e", [RoundTrip(), Curve(), Embedding(n=250), Collision(), Belief(), Branch()], ids=lambda e: e.kind)
+def test_a_tab_shows_of_the_rail_what_its_experiment_depends_on(faces_model, e):
+    tab, raw = tab_of(type(e)), dict(enumerate(placed(e, faces_model, START)))
+
+    def asked(changes):
+        return tab.experiment(shelf(faces_model), tuple({**raw, **changes}.values()))
+
+    decisive = {name for name in PLACES if asked({NAMES.index(name): CHANGED[name]}) != asked({})}
+    marked = {"n"} if isinstance(e, Curve) else set()  # the dial marks a place on its chart
+    assert decisive | marked == set(tab.uses)
 
 
 def shelf(model):

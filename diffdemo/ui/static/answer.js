@@ -26,7 +26,7 @@ const draw = () => {
     const said = tag('ul', '', box);
     runs.forEach(run => {
       const line = tag('li', '', said);
-      tag('span', '', line, run.told);
+      tag('span', '', line, unbroken(run.told));
       const link = tag('a', '', line, 'Open');
       link.href = `?${run.link}`;
       link.setAttribute('aria-label', `Open this experiment: ${run.told}`);

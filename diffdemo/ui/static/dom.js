@@ -15,11 +15,13 @@ const tag = (name, className, parent, text) => {
   parent.append(node);
   return node;
 };
+// No line ends between a number and its % or its "n =".
+const unbroken = text => String(text || '').replace(/(\d) %/g, '$1\u00a0%').replace(/\bn = (?=\d)/g, 'n\u00a0=\u00a0');
 // Words, small print and, while something works, how far it is: into .text, .note and .bar of a component.
 const report = (element, value) => {
   const total = Number(value.total) || 0, share = total ? 100 * (Number(value.done) || 0) / total : 0, bar = element.querySelector('.bar');
-  element.querySelector('.text').textContent = String(value.text || '');
-  element.querySelector('.note').textContent = String(value.note || '');
+  element.querySelector('.text').textContent = unbroken(value.text);
+  element.querySelector('.note').textContent = unbroken(value.note);
   bar.classList.toggle('busy', total > 0);
   bar.setAttribute('aria-valuenow', Math.round(share));
   bar.querySelector('.fill').style.width = `${share}%`;

@@ -29,19 +29,18 @@ const plotLines = (host, spec) => {
   spec.x.ticks.forEach(v => make('text', {x: x(v), y: height - bottom + 17, 'text-anchor': 'middle'}, svg, short(v)));
   make('text', {class: 'unit', x: (left + width - right) / 2, y: height - 5, 'text-anchor': 'middle'}, svg, spec.x.label);
   make('text', {class: 'unit', x: left - 6, y: 12, 'text-anchor': 'end'}, svg, spec.y.label || '');
-  (spec.rules || []).forEach(rule => {
-    make('line', {class: 'rule', x1: left, x2: width - right, y1: y(rule.y), y2: y(rule.y)}, svg);
-    make('text', {x: width - right - 4, y: y(rule.y) - 5, 'text-anchor': 'end'}, svg, rule.text);
-  });
-  (spec.marks || []).forEach(mark => {
-    const late = x(mark.x) > width - right - 70;
-    make('line', {class: 'now', x1: x(mark.x), x2: x(mark.x), y1: 4, y2: height - bottom}, svg);
-    make('text', {class: 'now', x: x(mark.x) + (late ? -5 : 5), y: 14, 'text-anchor': late ? 'end' : 'start'}, svg, mark.text);
-  });
+  (spec.rules || []).forEach(rule => make('line', {class: 'rule', x1: left, x2: width - right, y1: y(rule.y), y2: y(rule.y)}, svg));
+  (spec.marks || []).forEach(mark => make('line', {class: 'now', x1: x(mark.x), x2: x(mark.x), y1: 4, y2: height - bottom}, svg));
   spec.series.forEach((line, place) => {
     const points = line.points.filter(inside).map(p => [x(p[0]), y(p[1])]);
     make('polyline', {class: styled(line, 'series', place), points: points.map(p => p.join(',')).join(' ')}, svg);
     if (!dashed(line) && points.length < 24) points.forEach(p => make('circle', {class: styled(line, 'dot', place), cx: p[0], cy: p[1], r: 3}, svg));
+  });
+  // words last, so that no line crosses them
+  (spec.rules || []).forEach(rule => make('text', {x: width - right - 4, y: y(rule.y) - 5, 'text-anchor': 'end'}, svg, rule.text));
+  (spec.marks || []).forEach(mark => {
+    const late = x(mark.x) > width - right - 70;
+    make('text', {class: 'now', x: x(mark.x) + (late ? -5 : 5), y: 14, 'text-anchor': late ? 'end' : 'start'}, svg, mark.text);
   });
   explain(tag('p', 'legend', host), spec.series);
 };
