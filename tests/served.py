@@ -62,7 +62,7 @@ def free_port() -> int:
 
 @contextmanager
 def served(*flags: str, env: dict[str, str] | None = None, program: Sequence[str] = ("app.py",)) -> Iterator[Served]:
-    """The app on a free port of 127.0.0.1, on the CPU and with one thread a network call; it is ended on the way out.
+    """The app on a free port of 127.0.0.1, on the CPU and with one thread a network call; it is ended on the way out, and ends well.
 
     Args:
         flags: more flags of app.py.
@@ -82,6 +82,7 @@ def served(*flags: str, env: dict[str, str] | None = None, program: Sequence[str
             finally:
                 process.terminate()
                 _ended(process)
+        assert process.returncode == 0, said.read_text(errors="replace")[-2000:]
 
 
 def _wait(server: Served, process: subprocess.Popen) -> None:

@@ -1,9 +1,12 @@
 import gc
 import os
+import subprocess
+import sys
 import threading
 import time
 import weakref
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -151,3 +154,37 @@ def test_a_network_that_stalls_ends_its_run_and_no_other(tiny_eps, impatient):
     with pytest.raises(ModelError, match="hung has not answered"):
         lab.run(RoundTrip("hung", n=10, seeds=(0,), steps=2), hung)
     stalls.gate.set()
+
+
+LEFT = """
+import threading, time, torch
+from types import SimpleNamespace
+from diffdemo.lab import worker
+
+model, begun = SimpleNamespace(name="one", device="cpu"), threading.Event()
+
+def ask():
+    while True:
+        found = worker.call(model, lambda: (begun.set(), torch.randn(1500, 1500) @ torch.randn(1500, 1500)))
+        torch.randn(1_000_000).isfinite().all()
+
+threading.Thread(target=ask, daemon=True).start()
+begun.wait()
+"""
+
+
+def test_a_process_that_ends_amid_a_network_call_ends_well():
+    ended = subprocess.run([sys.executable, "-c", LEFT], capture_output=True, text=True, timeout=100, cwd=Path(__file__).parent.parent)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_a_lane_that_is_closed_ends_with_the_call_under_way_and_does_not_wait_for_one_that_hangs():
+    lane, idle, begun, gate = Worker("cpu"), Worker("cpu"), threading.Event(), threading.Event()
+    threading.Thread(target=lambda: lane.call(ONE, lambda: (begun.set(), gate.wait())), daemon=True).start()
+    begun.wait()
+    lane.close(0.05)
+    assert lane._thread.is_alive()
+    gate.set()
+    lane._thread.join()
+    idle.close(60)
+    assert not idle._thread.is_alive()

@@ -4,6 +4,7 @@ A thread of its own keeps torch's pool of threads to one, whoever asks, and lets
 an error, another thread takes over, and the network that hangs is refused until its call has ended.
 """
 
+import atexit
 import os
 import threading
 import time
@@ -18,6 +19,8 @@ from diffdemo.errors import ModelError
 from diffdemo.models import Model
 
 PATIENCE = 120.0  # seconds that one network call may take
+LEAVE = 10.0  # seconds that the end of the process waits for a call under way
+GRACE = 0.2  # and for what its callers compute between two calls
 Found = TypeVar("Found")
 
 
@@ -40,6 +43,7 @@ class Worker:
         self._queue: SimpleQueue[_Asked] = SimpleQueue()
         self._hanging: dict[str, Future] = {}  # model → its call that was given up
         self._change = threading.Lock()
+        self._closed = threading.Event()
         self._begin()
 
     def call(self, model: Model, work: Callable[[], Found]) -> Found:
@@ -74,6 +78,12 @@ class Worker:
             self._begin()
         raise ModelError(f"The model {name} did not answer within {PATIENCE:.0f} s, so this run was given up; other models go on.")
 
+    def close(self, patience: float) -> None:
+        """Answer nobody any more, as the process ends; the call under way is waited for, `patience` seconds at most."""
+        self._closed.set()
+        self._queue.put(_Asked(Future(), "", torch.get_num_threads(), lambda: None))  # an idle thread looks up
+        self._thread.join(patience)
+
     def _begin(self) -> None:
         """Put a new thread to work; one that hangs ends with its call."""
         self._since = time.monotonic()
@@ -83,16 +93,23 @@ class Worker:
     def _serve(self) -> None:
         while self._thread is threading.current_thread():
             asked = self._queue.get()
+            if self._closed.is_set():
+                return
             self._since = time.monotonic()
-            asked.future.set_running_or_notify_cancel()
-            try:
-                self._refuse_hanging(asked.name)
-                if asked.threads != torch.get_num_threads():
-                    torch.set_num_threads(asked.threads)
-                asked.future.set_result(asked.work())
-            except BaseException as error:
-                asked.future.set_exception(error)
+            self._answer(asked)
             del asked  # an idle lane holds no model
+
+    def _answer(self, asked: _Asked) -> None:
+        asked.future.set_running_or_notify_cancel()
+        try:
+            self._refuse_hanging(asked.name)
+            if asked.threads != torch.get_num_threads():
+                torch.set_num_threads(asked.threads)
+            result = asked.work()
+            if not self._closed.is_set():  # else whoever asked stays where it is
+                asked.future.set_result(result)
+        except BaseException as error:
+            asked.future.set_exception(error)
 
 
 _workers: dict[str, Worker] = {}
@@ -120,4 +137,13 @@ def _in_child() -> None:
     _workers.clear()
 
 
+def _at_exit() -> None:
+    """A thread that the end of the interpreter meets inside torch would abort the process: all are brought to wait for a lane that is closed."""
+    for lane in _workers.values():
+        lane.close(LEAVE)
+    if threading.active_count() > 1:
+        time.sleep(GRACE)
+
+
 os.register_at_fork(after_in_child=_in_child)
+atexit.register(_at_exit)
