@@ -6,7 +6,7 @@ import signal
 import sys
 
 from diffdemo.errors import DiffdemoError
-from diffdemo.guard import few_heaps
+from diffdemo.guard import few_heaps, here_to_stay
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -29,10 +29,11 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(format="%(asctime)s %(message)s")
     logging.getLogger("diffdemo").setLevel(logging.INFO)  # one line a run
     few_heaps()
-    from diffdemo.ui import ahead, build_demo, launch_options, warm  # seconds to import: after the flags are known to be right
-
     try:
-        demo, options = build_demo(args.model, args.device, args.limit), launch_options()
+        with here_to_stay():
+            from diffdemo.ui import ahead, build_demo, launch_options, warm  # seconds to import: after the flags are known to be right
+
+            demo, options = build_demo(args.model, args.device, args.limit), launch_options()
     except DiffdemoError as error:
         print(f"diffdemo: {error}", file=sys.stderr)
         return 2
