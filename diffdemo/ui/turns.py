@@ -1,6 +1,6 @@
-"""Whose turn it is: visitors who wait take turns, and a run that is cancelled as it begins gives its place back.
+"""Whose turn it is: visitors who wait take turns, and a run that is cancelled as it begins or ends does no harm.
 
-Gradio 6.31 has no setting for either, so this reaches into its queue; tests/ui/test_turns.py fails once that has changed.
+Gradio 6.31 has no setting for any of it, so this reaches into its queue; tests/ui/test_turns.py fails once that has changed.
 """
 
 from collections import defaultdict
@@ -36,6 +36,13 @@ class Begun(Coroutine):
         return self._inner.__await__()
 
 
+class Forgiving(dict):
+    """What may be deleted twice: Gradio forgets a run's iterator when the run ends, and again when it is cancelled at that moment."""
+
+    def __delitem__(self, key: Any) -> None:
+        self.pop(key, None)
+
+
 class Turns:
     """Puts what a visitor asks for behind one thing of everybody else's, and not behind all of it.
 
@@ -50,7 +57,7 @@ class Turns:
     """
 
     def __init__(self, queue: Queue):
-        self._queue, self._push, self._process = queue, queue.push, queue.process_events
+        self._queue, self._push, self._process, self._serve = queue, queue.push, queue.process_events, queue.set_server_app
         self._served: dict[str, int] = defaultdict(int)  # lane → the number that is being served
         self._numbers: dict[str, int] = {}  # waiting event → its number
 
@@ -76,9 +83,14 @@ class Turns:
         self._numbers = {name: number for name, number in self._numbers.items() if name in waiting}
         return Begun(self._process(events, *args))
 
+    def serve(self, app: Any) -> None:
+        """Work for a server."""
+        app.iterators = Forgiving(app.iterators)
+        self._serve(app)
+
 
 def take_turns(demo: gr.Blocks) -> gr.Blocks:
     """The page, with a queue in which visitors take turns."""
     turns, queue = Turns(demo._queue), demo._queue
-    queue.push, queue.process_events = turns.push, turns.process  # type: ignore[method-assign, assignment]
+    queue.push, queue.process_events, queue.set_server_app = turns.push, turns.process, turns.serve  # type: ignore[method-assign, assignment]
     return demo

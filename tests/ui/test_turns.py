@@ -1,5 +1,6 @@
 import asyncio
 from threading import Event
+from types import SimpleNamespace
 
 import gradio as gr
 import pytest
@@ -101,3 +102,23 @@ def test_a_coroutine_that_begins_late_is_otherwise_as_it_was():
 
     finished(outer())
     assert done == ["step", "end", "step", "end", "end"]
+
+
+def test_a_run_that_is_cancelled_as_it_ends_is_no_error():
+    closed = []
+
+    class Iterator:
+        async def aclose(self) -> None:
+            await asyncio.sleep(0)
+            closed.append(self)
+
+    async def both() -> None:
+        with gr.Blocks(analytics_enabled=False) as demo:
+            pass
+        queue, app = take_turns(demo.queue())._queue, SimpleNamespace(iterators={"run": Iterator()}, lock=asyncio.Lock())
+        queue.set_server_app(app)
+        await asyncio.gather(queue.reset_iterators("run"), queue.reset_iterators("run"))
+        assert app.iterators == {}
+
+    finished(both())
+    assert len(closed) == 1
