@@ -166,7 +166,7 @@ model, begun = SimpleNamespace(name="one", device="cpu"), threading.Event()
 
 def ask():
     while True:
-        found = worker.call(model, lambda: (begun.set(), torch.randn(1500, 1500) @ torch.randn(1500, 1500)))
+        worker.call(model, lambda: (begun.set(), torch.randn(1500, 1500) @ torch.randn(1500, 1500)))
         torch.randn(1_000_000).isfinite().all()
 
 threading.Thread(target=ask, daemon=True).start()

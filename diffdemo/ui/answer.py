@@ -11,6 +11,7 @@ from diffdemo.ui.tab import Tab
 from diffdemo.ui.widgets import html
 
 TITLE = "The answer"
+PLACE = "answer-tab"  # its id on the page
 QUESTION = "So what does noise do?"
 INTRODUCTION = "The questions of the thread, and what your own runs say to them: the latest three of each tab, with the links that run them again."
 BODY = '<div class="share"></div><div class="answers"></div>'

@@ -141,7 +141,7 @@ class Page:
                 self.notice = html("notice", '<p class="notice" role="alert"></p>', "rail", links.said(""))
                 with gr.Tabs() as self.strip:
                     places = [self._tab(number, tab) for number, tab in enumerate(self.tabs)]
-                    with gr.Tab(answer.TITLE, id=len(self.tabs), render_children=True, elem_id="answer-tab"):
+                    with gr.Tab(answer.TITLE, id=len(self.tabs), render_children=True, elem_id=answer.PLACE):
                         answer.layout(self.tabs)
         self.open = RawNumber(0, visible=False)  # the number of the open tab; the browser holds it, for Gradio forgets the State of old sessions
         self.pending = gr.State(None)  # an experiment from a link or a file, and its picture: it runs next, whatever the controls say by then
@@ -152,7 +152,7 @@ class Page:
         self._wire(places)
 
     def _tab(self, number: int, tab: Tab) -> gr.Tab:
-        with gr.Tab(tab.title, id=number, render_children=True, elem_id=f"{tab.kind.kind}-tab") as place:
+        with gr.Tab(tab.title, id=number, render_children=True, elem_id=tab.place()) as place:
             tab.layout()
             tab.lead([*(each.title for each in self.tabs), answer.TITLE][number + 1])
         return place
@@ -327,7 +327,7 @@ def launch_options() -> dict[str, Any]:
     """Settings for `Blocks.launch` that the page relies on."""
     return {
         "theme": look.theme(),
-        "css": look.css() + only_used(Tab.__subclasses__()),
+        "css": look.css() + only_used({tab.place(): tab.uses for tab in Tab.__subclasses__()} | {answer.PLACE: ()}),
         "ssr_mode": False,
         "show_error": False,
         "max_file_size": "8mb",

@@ -1,6 +1,6 @@
 """The rail at the left: the picture, the dial, the seeds and the settings that serve all tabs."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -12,7 +12,6 @@ from diffdemo.models import Model
 from diffdemo.ui import controls, handlers, links, pad, views
 from diffdemo.ui.controls import Settings
 from diffdemo.ui.shelf import Models
-from diffdemo.ui.tab import Tab
 from diffdemo.ui.widgets import QUIET, RawNumber, Upload, choice, html, line, slider, told
 
 CLAMP = "(name, n) => [name, Number.isFinite(n) ? Math.min(1000, Math.max(0, Math.round(n))) : 0]"
@@ -134,13 +133,17 @@ class Rail:
         return [landmark, *chosen, dice]
 
 
-def only_used(tabs: Iterable[type[Tab]]) -> str:
-    """The style sheet that shows of the rail what the open tab uses; `Page` calls the tabs' places by their kinds, and one `answer`."""
+def only_used(used: Mapping[str, Sequence[str]]) -> str:
+    """The style sheet that shows of the rail what the open tab uses.
+
+    Args:
+        used: the id of a tab's place on the page → names in Settings.
+    """
     rules = []
-    for name, uses in [*((tab.kind.kind, tab.uses) for tab in tabs), ("answer", ())]:
+    for tab, uses in used.items():
         unused = [place for setting, place in PLACES.items() if setting not in uses]
         empty = [box for box, settings in BOXES.items() if not set(settings) & set(uses)]
-        rules.append(f"#page:has(#{name}-tab-button[aria-selected=true]) :is({', '.join(unused + empty)}) {{ display: none; }}\n")
+        rules.append(f"#page:has(#{tab}-button[aria-selected=true]) :is({', '.join(unused + empty)}) {{ display: none; }}\n")
     return "".join(rules)
 
 

@@ -57,6 +57,11 @@ class Tab:
     def controls(self) -> None:
         """Build the widgets that only this tab needs, between question and sentence; none by default."""
 
+    @classmethod
+    def place(cls) -> str:
+        """The id of its place on the page."""
+        return f"{cls.kind.kind}-tab"
+
     @property
     def own(self) -> list[Any]:
         """The widgets whose values belong to this tab's experiment beside the rail's, in the order `ask` takes them."""

@@ -65,12 +65,10 @@ const draw = () => {
   const f = frame(width, value);
   const svg = make('svg', {width, height: f.height, viewBox: `0 0 ${width} ${f.height}`, role: 'group', 'aria-label': 'What is known and kept at every n'}, plot);
   axes(svg, value, f);
-  if (value.chance) {
-    make('line', {class: 'rule', x1: f.left, x2: f.width - f.right, y1: f.y(value.chance.y), y2: f.y(value.chance.y)}, svg);
-    make('text', {x: f.left + 4, y: f.y(value.chance.y) - 5}, svg, value.chance.text);
-  }
+  if (value.chance) make('line', {class: 'rule', x1: f.left, x2: f.width - f.right, y1: f.y(value.chance.y), y2: f.y(value.chance.y)}, svg);
   (value.marks || []).forEach(m => upright(svg, 'mark', m.n, m.text, f, 0));
   value.lines.forEach((line, place) => curve(svg, line, place, value, f));
+  if (value.chance) make('text', {x: f.left + 4, y: f.y(value.chance.y) - 5}, svg, value.chance.text); // above the curves
   make('g', {class: 'dial'}, svg);
   hits(svg, value, f);
   explain(legend, value.lines);
