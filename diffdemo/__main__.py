@@ -9,7 +9,7 @@ from diffdemo.errors import DiffdemoError
 
 
 class Parser(argparse.ArgumentParser):
-    """Takes options by their full names only, and says in one line what is wrong with the others."""
+    """Takes options by their full names only, and refuses others in one line."""
 
     def __init__(self, **options: Any):
         super().__init__(allow_abbrev=False, **options)
@@ -20,8 +20,11 @@ class Parser(argparse.ArgumentParser):
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser of all commands; each sets `run`, a function of the parsed arguments."""
-    parser = Parser(prog="python -m diffdemo", description="Run the experiments, train, measure and time the bundled models.")
+    """Return the parser of all commands; each sets `run`, a function of the parsed arguments."""
+    parser: argparse.ArgumentParser = Parser(
+        prog="python -m diffdemo",
+        description="Run the experiments, train, measure and time the bundled models.",
+    )
     commands = parser.add_subparsers(required=True, metavar="command")
     for add in FAMILIES:
         add(commands)
@@ -29,7 +32,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0, 2 with one sentence on stderr for bad input, or 130 after Ctrl-C."""
+    """Run one command.
+
+    Returns:
+        The exit code: 0, 2 with one sentence on stderr for bad input, or 130 after Ctrl-C.
+    """
     args = build_parser().parse_args(arguments)
     try:
         args.run(args)

@@ -7,7 +7,10 @@ DiffdemoError
 └── BudgetError       a run costs more than is given to one
 """
 
-UNFORESEEN = "Something went wrong here that should not, so this was not done; the page goes on, and the log says what it was."
+UNFORESEEN = (
+    "Something went wrong here that should not, so this was not done; the page goes on, "
+    "and the log says what it was."
+)
 
 
 class DiffdemoError(ValueError):

@@ -6,7 +6,9 @@ from gradio_client import Client
 
 
 def main(address: str) -> None:
-    found = Client(address, verbose=False).predict(picture="face:17", n=500, seeds="0-3", api_name="/round_trip")
+    found = Client(address, verbose=False).predict(
+        picture="face:17", n=500, seeds="0-3", api_name="/round_trip"
+    )
     print(found["sentence"])
     for seed, back, rmse in zip(found["seeds"], found["came_back"], found["rmse"], strict=True):
         print(f"seed {seed}: {'came back' if back else 'another picture'}, RMSE {rmse:.3f}")

@@ -1,4 +1,4 @@
-"""One picture, many codes: with its path kept, any seed gives the very same picture back; with the code alone, none does."""
+"""One picture, many codes: with the path kept each gives the picture back, alone none does."""
 
 import sys
 from pathlib import Path
@@ -15,7 +15,8 @@ def main(picture: Path) -> None:
     x_T, z = diffdemo.edit_friendly(model, x0, n=1000, steps=20, seeds=[0, 1, 2])
     exact = diffdemo.replay(model, x_T, z, n=1000)
     alone = diffdemo.denoise(model, x_T, n=1000, steps=20, eta=1.0, seeds=[10, 11, 12])
-    print(f"{len(x_T)} codes of one picture, {float((x_T[0] - x_T[1]).abs().mean()):.2f} apart on average")
+    apart = float((x_T[0] - x_T[1]).abs().mean())
+    print(f"{len(x_T)} codes of one picture, {apart:.2f} apart on average")
     print(f"with the kept path the largest error is {float((exact - x0).abs().max()):.1e}")
     print(f"with the code alone it is {float((alone - x0).abs().max()):.1f}")
 

@@ -1,4 +1,4 @@
-"""Send one face out to several noises and back at four levels, and write a contact sheet: a row a level, noisy faces then reconstructions."""
+"""Noise one face at four levels with six seeds, denoise, and write a contact sheet."""
 
 import argparse
 
@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from diffdemo import RoundTrip, run
-from diffdemo.images import sheet, to_uint8
+from diffdemo.pictures.images import sheet, to_uint8
 
 
 def main() -> None:
@@ -17,7 +17,10 @@ def main() -> None:
     rows = []
     for n in (100, 250, 500, 1000):
         result = run(RoundTrip(picture=args.picture, n=n, seeds=range(6)))
-        print(f"n = {n}: {int(result.came_back.sum())} of 6 came back, mean RMSE {result.rmse.mean():.3f}")
+        print(
+            f"n = {n}: {int(result.came_back.sum())} of 6 came back, "
+            f"mean RMSE {result.rmse.mean():.3f}"
+        )
         rows += [to_uint8(result.x0), to_uint8(result.x_n), to_uint8(result.reconstructions)]
     Image.fromarray(sheet(np.concatenate(rows), columns=13, scale=4, gap=1)).save(args.out)
 

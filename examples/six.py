@@ -1,26 +1,29 @@
 """All six experiments from Python, small, one line of findings each: `python examples/six.py`."""
 
-import diffdemo
+from diffdemo import Belief, Branch, Collision, Curve, Embedding, RoundTrip, run
 
 
 def main() -> None:
-    trip = diffdemo.run(diffdemo.RoundTrip(picture="face:17", n=250, seeds=(0, 1, 2, 3)))
-    print("there and back:", trip.came_back.tolist(), trip.rmse.tolist(), trip.kept.tolist(), trip.experiment.to_query())
+    """Run each experiment and print what it found."""
+    trip = run(RoundTrip(picture="face:17", n=250, seeds=(0, 1, 2, 3)))
+    print("there and back:", trip.came_back.tolist(), trip.rmse.tolist(), trip.kept.tolist())
 
-    curve = diffdemo.run(diffdemo.Curve(model="digits", picture="digit:3", levels=(0, 300, 600, 1000), seeds=(0, 1)))
-    print("point of no return:", curve.bits_known.mean(1).tolist(), curve.kept.mean(1).tolist())  # levels x seeds
+    curve = run(Curve(model="digits", picture="digit:3", levels=(0, 300, 600, 1000), seeds=(0, 1)))
+    known = curve.bits_known.mean(1).tolist()  # a level
+    print("point of no return:", known, curve.kept.mean(1).tolist())
 
-    code = diffdemo.run(diffdemo.Embedding(n=1000, steps=10, methods=("ddim",))).codes["ddim"]
-    print("is x_T an embedding:", code.rmse.tolist(), code.gaussian, code.statistics["variance"])  # it comes back, more or less, from no noise
+    code = run(Embedding(n=1000, steps=10, methods=("ddim",))).codes["ddim"]
+    print("is x_T an embedding:", code.rmse.tolist(), code.gaussian, code.statistics["variance"])
 
-    odds = diffdemo.run(diffdemo.Collision(picture="face:17", other="face:4", n=500, steps=5))
-    print("two pictures, one noise:", odds.log_odds, odds.plausibility.mean_square, odds.a.tolist(), odds.b.tolist())
+    odds = run(Collision(picture="face:17", other="face:4", n=500, steps=5))
+    print("two pictures, one noise:", odds.log_odds, odds.plausibility.mean_square)
 
-    belief = diffdemo.run(diffdemo.Belief(picture="face:17", n=400, seed=0))
-    print("what could it have been:", belief.top[0].name, belief.top[0].probability, belief.entropy_bits)
+    belief = run(Belief(picture="face:17", n=400, seed=0))
+    likely = belief.top[0]
+    print("what could it have been:", likely.name, likely.probability, belief.entropy_bits)
 
-    tree = diffdemo.run(diffdemo.Branch(points=3, futures=2, steps=6))
-    print("where paths split:", tree.path.levels.tolist(), tree.kept.tolist(), tree.diversity.tolist())  # by branching point
+    tree = run(Branch(points=3, futures=2, steps=6))
+    print("where paths split:", tree.path.levels.tolist(), tree.diversity.tolist())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""Headless Chromium for the tests that need a browser: they are skipped where there is none, and fail where DIFFDEMO_NEEDS_BROWSER is set."""
+"""Headless Chromium for browser tests.
+
+Without a browser they are skipped, or fail where DIFFDEMO_NEEDS_BROWSER is set.
+"""
 
 import os
 import shutil
@@ -14,21 +17,32 @@ except ImportError:
 missing = "no Chromium" if not CHROMIUM else "no playwright" if sync_playwright is None else ""
 if missing and os.environ.get("DIFFDEMO_NEEDS_BROWSER"):
     pytest.fail(f"The browser tests must run here, but there is {missing}.", pytrace=False)
-in_browser = pytest.mark.skipif(bool(missing), reason=f"browser tests need Chromium and playwright: {missing}")
-FLAGS = ("no-sandbox", "disable-gpu", "disable-background-networking", "disable-features=LocalNetworkAccessChecks")  # frames may ask 127.0.0.1
+in_browser = pytest.mark.skipif(
+    bool(missing), reason=f"browser tests need Chromium and playwright: {missing}"
+)
+FLAGS = (
+    "no-sandbox",
+    "disable-gpu",
+    "disable-background-networking",
+    "disable-features=LocalNetworkAccessChecks",
+)  # frames may ask 127.0.0.1
 WAIT = 60_000  # a limit on two busy cores, not a measure
 
 
 def start():
     """Yields one browser, as a fixture does."""
     with sync_playwright() as play:
-        started = play.chromium.launch(executable_path=CHROMIUM, args=[f"--{flag}" for flag in FLAGS])
+        started = play.chromium.launch(
+            executable_path=CHROMIUM, args=[f"--{flag}" for flag in FLAGS]
+        )
         yield started
         started.close()
 
 
 def pictures(page, kind):
-    return page.eval_on_selector_all(f"#map .tile.{kind} image", "nodes => nodes.map(n => n.getAttribute('href'))")
+    return page.eval_on_selector_all(
+        f"#map .tile.{kind} image", "nodes => nodes.map(n => n.getAttribute('href'))"
+    )
 
 
 def sentence(page, tab="round-trip"):

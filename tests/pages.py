@@ -4,29 +4,32 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import gradio as gr
 
-def build(name: str = "faces") -> tuple[Any, Any]:
-    """The page for a model as Gradio sees it, and the Page in it."""
-    from diffdemo.ui import build_demo
 
-    demo = build_demo(name, "cpu")
-    return demo, demo.exhibit
+def build(name: str = "faces") -> Any:
+    """The Exhibit for a model."""
+    from diffdemo.page import build
+
+    return build(name, "cpu")
 
 
 @contextmanager
-def launched(demo: Any) -> Iterator[str]:
-    """Where a page is served, with the app's own settings, and its first result if it is the exhibit."""
-    from diffdemo.ui import launch_options, warm
+def served(exhibit: Any) -> Iterator[str]:
+    """Serve an exhibit with the app's own settings and its first result; yields its address."""
+    from diffdemo.page import launch_options
 
-    _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1", **launch_options())
-    if hasattr(demo, "exhibit"):
-        warm(demo)
-    yield url
-    demo.close(verbose=False)
+    with launched(exhibit.demo, **launch_options(exhibit)) as url:
+        exhibit.warm()
+        yield url
 
 
-def tab_of(kind: type) -> Any:
-    """The class of the tab that shows a kind of experiments."""
-    from diffdemo.ui.page import Tab
-
-    return next(each for each in Tab.__subclasses__() if each.kind is kind)
+@contextmanager
+def launched(demo: gr.Blocks, **options: Any) -> Iterator[str]:
+    """Serve any Blocks; yields its address."""
+    where = {"prevent_thread_lock": True, "quiet": True, "server_name": "127.0.0.1"}
+    _, url, _ = demo.launch(**where, **options)
+    try:
+        yield url
+    finally:
+        demo.close(verbose=False)

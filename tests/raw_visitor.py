@@ -2,19 +2,19 @@
 
 import http.client
 import json
-import re
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from served import Served, served
+from served import Server, run_app
 from visitors import API, events
 
-HERE = Path(__file__).parent
+WATCHED_APP = Path(__file__).parent / "watched_app.py"
 SESSION = "one-visitor"
+LAST = ("complete", "error", "process_completed", "unexpected_error")  # messages that end an event
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,9 @@ class Answer:
 
     Attributes:
         status: of HTTP.
-        text: the error's own words, else the body.
-        data: what a finished event returned; None where it failed.
-        failed: the event or the request was refused.
+        text: the words of an error, else the body.
+        data: what a finished event returned; None if it failed.
+        failed: whether the event or the request was refused.
     """
 
     status: int
@@ -35,99 +35,103 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Visitor:
-    """Somebody who speaks raw HTTP to a running server.
+class RawVisitor:
+    """A visitor of a running app.
 
     Attributes:
-        server: the app in its process.
-        log: the file that says what it opened.
-        before: lines of it that tell of the start.
+        server: the app.
+        access_log: what the app looked up, connected to and opened, see `watched_app`.
+        at_start: number of its lines when the app had started.
     """
 
-    server: Served
-    log: Path
-    before: int = 0
-
-    @property
-    def port(self) -> int:
-        """Where it listens."""
-        return int(self.server.url.rpartition(":")[2])
-
-    @property
-    def files(self) -> Path:
-        """Where its uploads go."""
-        return self.server.files
+    server: Server
+    access_log: Path
+    at_start: int = 0
 
     @property
     def canary(self) -> Path:
         """A picture on the same disk that nobody uploaded."""
-        return self.log.parent / "elsewhere" / "diffdemo-canary.png"
+        return self.access_log.parent / "elsewhere" / "diffdemo-canary.png"
 
-    def opened(self) -> list[str]:
-        """Names looked up, addresses connected to, and marked files opened, since it answered first."""
-        return self.log.read_text().splitlines()[self.before :]
+    def accessed(self) -> list[str]:
+        """Return what the app looked up, connected to and opened since it had started."""
+        return self.access_log.read_text().splitlines()[self.at_start :]
 
-    def memory(self) -> int:
-        """Bytes of memory that the server occupies."""
-        return self.server.rss()
-
-    def raw(self, method: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, dict[str, str], bytes]:
-        """One request; names of headers are written with underscores."""
-        line = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        try:
-            line.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+    def request(
+        self, method: str, path: str, body: bytes | None = None, **headers: str
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Send one request, headers named with underscores; returns status, headers and body."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        with closing(http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=30)) as line:
+            line.request(method, path, body, named)
             found = line.getresponse()
-            return found.status, {name.lower(): value for name, value in found.getheaders()}, found.read()
-        finally:
-            line.close()
+            received = {name.lower(): value for name, value in found.getheaders()}
+            return found.status, received, found.read()
 
-    def ask(self, method: str, path: str, body: Any = None, kind: str = "application/json", **headers: str) -> Answer:
-        """One request; a body that is no bytes is sent as JSON."""
-        data = body if isinstance(body, bytes | None) else json.dumps(body).encode()
-        status, _, found = self.raw(method, path, data, **({"content_type": kind} if data is not None else {}), **headers)
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        kind: str = "application/json",
+        **headers: str,
+    ) -> Answer:
+        """Send one request; a body that is not bytes is sent as JSON."""
+        if not isinstance(body, bytes | None):
+            body = json.dumps(body).encode()
+        if body is not None:
+            headers["content_type"] = kind
+        status, _, found = self.request(method, path, body, **headers)
         return Answer(status, _words(found), failed=status >= 400)
 
-    def event(self, name: str) -> dict[str, Any]:
-        """The first of the page's events of that name, see `visitors.events`."""
-        return events(self.server.url, name)[0]
+    def event(self, name: str) -> int:
+        """Return the number of the first of the page's events with a name, see `events`."""
+        return events(self.server.url, name)[0]["id"]
 
-    def post(self, target: str, happened: str, *data: Any, event_data: Any = None, **more: Any) -> Answer:
-        """What the page's own event ends with, asked for as a browser does: /queue/join, then /queue/data."""
-        return self.join({"data": list(data), "fn_index": self.event(f"{target}.{happened}")["id"], "event_data": event_data, **more})
+    def trigger(self, name: str, *data: object, event_data: object = None) -> Answer:
+        """Trigger one of the page's events as a browser does; returns how it ended."""
+        body = {"data": list(data), "fn_index": self.event(name), "event_data": event_data}
+        return self.join(body)
 
-    def join(self, body: dict[str, Any], query: str = "", session: str = SESSION) -> Answer:
-        """The end of an event that a body asks for, on the page of some address."""
-        joined = self.ask("POST", f"{API}/queue/join?{query}", {"session_hash": session, **body})
+    def join(self, body: dict, query: str = "", session: str = SESSION) -> Answer:
+        """Queue an event on the page at an address with a query; returns how it ended."""
+        body = {"session_hash": session, **body}
+        joined = self.send("POST", f"{API}/queue/join?{query}", body)
         return joined if joined.failed else self._end(f"{API}/queue/data?session_hash={session}")
 
-    def call(self, name: str, body: Any) -> Answer:
-        """What a named endpoint ends with: /call/NAME, then /call/NAME/ID."""
-        asked = self.ask("POST", f"{API}/call/{name}", body)
-        return asked if asked.failed else self._end(f"{API}/call/{name}/{json.loads(asked.text)['event_id']}")
+    def call(self, name: str, body: object) -> Answer:
+        """Call a named endpoint; returns how it ended."""
+        called = self.send("POST", f"{API}/call/{name}", body)
+        if called.failed:
+            return called
+        return self._end(f"{API}/call/{name}/{json.loads(called.text)['event_id']}")
 
     def _end(self, path: str) -> Answer:
-        status, _, stream = self.raw("GET", path)
+        """Read a stream of messages to its end."""
+        status, _, stream = self.request("GET", path)
         last = Answer(status, stream.decode(), failed=True)
-        for block in re.split("\n\n", stream.decode().strip()):
+        for block in stream.decode().strip().split("\n\n"):
             found = dict(line.split(": ", 1) for line in block.splitlines() if ": " in line)
             data = json.loads(found.get("data", "null"))
             kind = found.get("event") or (data or {}).get("msg")
-            if kind in ("complete", "error", "process_completed", "unexpected_error"):
+            if kind in LAST:
                 last = _ended(status, kind, data)
         return last
 
     def upload(self, data: bytes, name: str = "picture.png", kind: str = "image/png") -> Answer:
-        """Where an uploaded file lies, as the server tells it, in `data`."""
-        bound = secrets.token_hex(8)
-        head = f'--{bound}\r\nContent-Disposition: form-data; name="files"; filename="{name}"\r\nContent-Type: {kind}\r\n\r\n'.encode()
-        body = head + data + f"\r\n--{bound}--\r\n".encode()
-        answer = self.ask("POST", f"{API}/upload", body, f"multipart/form-data; boundary={bound}")
+        """Upload a file; `data` of the answer is where the server says it is."""
+        boundary = secrets.token_hex(8)
+        disposition = f'Content-Disposition: form-data; name="files"; filename="{name}"'
+        head = f"--{boundary}\r\n{disposition}\r\nContent-Type: {kind}\r\n\r\n".encode()
+        body = head + data + f"\r\n--{boundary}--\r\n".encode()
+        multipart = f"multipart/form-data; boundary={boundary}"
+        answer = self.send("POST", f"{API}/upload", body, multipart)
         return answer if answer.failed else Answer(answer.status, data=json.loads(answer.text)[0])
 
-    def take(self, path: Any, model: str = "faces", **more: Any) -> Answer:
-        """What the page makes of an uploaded file: widgets by number, the portrait's value first among them (see `portrait`)."""
-        meta = {"meta": {"_type": "gradio.FileData"}}
-        return self.post("upload", "input", model, None, {"path": path, **meta, **more})
+    def take(self, path: object) -> Answer:
+        """Let the page take an uploaded file."""
+        file = {"path": path, "meta": {"_type": "gradio.FileData"}}
+        return self.trigger("upload.input", "faces", None, file)
 
 
 def _ended(status: int, kind: str, data: Any) -> Answer:
@@ -141,7 +145,7 @@ def _ended(status: int, kind: str, data: Any) -> Answer:
 
 
 def _words(body: bytes) -> str:
-    """The words of an error that came as JSON, else the body as it is."""
+    """Return the words of an error that came as JSON, else the body as it is."""
     text = body.decode(errors="replace")
     try:
         found = json.loads(text)
@@ -152,13 +156,14 @@ def _words(body: bytes) -> str:
 
 
 @contextmanager
-def serve(folder: Path, *marks: str) -> Iterator[Visitor]:
-    """The app on a free port of 127.0.0.1, watched.
+def serve_watched(folder: Path, *marks: str) -> Iterator[RawVisitor]:
+    """Serve the app on a free port, watched.
 
     Args:
-        folder: where the log of what it opens goes.
+        folder: where the access log goes.
         marks: parts of the paths whose opening is logged.
     """
     log = folder / "opened.log"
-    with served(env={"NO_PROXY": "*"}, program=(str(HERE / "watched_app.py"), str(log), ",".join(marks))) as server:
-        yield Visitor(server, log, len(log.read_text().splitlines()))
+    program = (str(WATCHED_APP), str(log), ",".join(marks))
+    with run_app(program, NO_PROXY="*") as server:
+        yield RawVisitor(server, log, len(log.read_text().splitlines()))

@@ -1,4 +1,4 @@
-"""The app as visitors meet it: `python app.py` in a process of its own, with its log, its memory and its threads in sight."""
+"""The app as visitors meet it: `python app.py` in its own process, which can be watched."""
 
 import os
 import re
@@ -15,79 +15,87 @@ from pathlib import Path
 import httpx
 
 ROOT = Path(__file__).parent.parent
-START = 120.0  # seconds until it answers, at most
+FLAGS = ("--server-name", "127.0.0.1", "--device", "cpu", "--lazy")
+START_SECONDS = 120.0  # until it answers, at most
+STOP_SECONDS = 10.0  # until it has ended, at most
 
 
 @dataclass(frozen=True)
-class Served:
-    """A running server.
+class Server:
+    """A running app.
 
     Attributes:
-        url: where it listens.
+        port: where it listens on 127.0.0.1.
         pid: of its process.
-        said: the file that its output goes to.
-        files: the folder that its temporary files go to.
+        log_file: its output.
+        files: the folder of its temporary files.
     """
 
-    url: str
+    port: int
     pid: int
-    said: Path
+    log_file: Path
     files: Path
 
-    def log(self) -> str:
-        """All that it printed so far."""
-        return self.said.read_text(errors="replace")
+    @property
+    def url(self) -> str:
+        """Its address, without a slash at the end."""
+        return f"http://127.0.0.1:{self.port}"
 
-    def rss(self) -> int:
-        """Bytes of memory that it occupies."""
-        return int(self._status("VmRSS")) * 1024
+    def log(self) -> str:
+        """Return all that it printed so far."""
+        return self.log_file.read_text(errors="replace")
+
+    def memory(self) -> int:
+        """Return the bytes of memory that it occupies."""
+        return 1024 * self._status("VmRSS")
 
     def threads(self) -> int:
-        """How many threads it has."""
-        return int(self._status("Threads"))
+        """Return the number of its threads."""
+        return self._status("Threads")
 
-    def _status(self, name: str) -> str:
-        """A number that Linux keeps about the process."""
-        found = re.search(rf"^{name}:\s+(\d+)", Path(f"/proc/{self.pid}/status").read_text(), re.M)
+    def _status(self, name: str) -> int:
+        """Return a number that Linux keeps about the process."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        found = re.search(rf"^{name}:\s+(\d+)", status, re.MULTILINE)
         assert found, name
-        return found[1]
+        return int(found[1])
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """Return a port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
 @contextmanager
-def served(*flags: str, env: dict[str, str] | None = None, program: Sequence[str] = ("app.py",)) -> Iterator[Served]:
-    """The app on a free port of 127.0.0.1, on the CPU and with one thread a network call; it is ended on the way out, and ends well.
+def run_app(program: Sequence[str] = ("app.py",), **variables: str) -> Iterator[Server]:
+    """Run the app on the CPU with one thread a network call; at the end it must exit well.
 
     Args:
-        flags: more flags of app.py.
-        env: more variables of its environment.
-        program: the file that is run, and its own arguments before those of app.py.
+        program: the file to run, and arguments before those of app.py.
+        variables: more variables of its environment.
     """
     port = free_port()
-    command = [sys.executable, *program, "--server-name", "127.0.0.1", "--port", str(port), "--device", "cpu", "--lazy", *flags]
+    command = [sys.executable, *program, "--port", str(port), *FLAGS]
     with tempfile.TemporaryDirectory() as folder:
-        said, files = Path(folder) / "server.log", Path(folder) / "files"
-        more = {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", "GRADIO_TEMP_DIR": str(files), **(env or {})}
-        with said.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out, cwd=ROOT, env={**os.environ, **more}) as process:
-            try:
-                found = Served(f"http://127.0.0.1:{port}", process.pid, said, files)
-                _wait(found, process)
-                yield found
-            finally:
-                process.terminate()
-                _ended(process)
-        assert process.returncode == 0, said.read_text(errors="replace")[-2000:]
+        log_file = Path(folder) / "server.log"
+        files = Path(folder) / "files"
+        usual = {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", "GRADIO_TEMP_DIR": str(files)}
+        environment = {**os.environ, **usual, **variables}
+        with log_file.open("wb") as log:
+            process = subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT, env=environment)
+        server = Server(port, process.pid, log_file, files)
+        try:
+            _wait_until_healthy(server, process)
+            yield server
+        finally:
+            _stop(process)
+        assert process.returncode == 0, server.log()[-2000:]
 
 
-def _wait(server: Served, process: subprocess.Popen) -> None:
-    """Until it answers."""
-    end = time.monotonic() + START
+def _wait_until_healthy(server: Server, process: subprocess.Popen) -> None:
+    end = time.monotonic() + START_SECONDS
     while time.monotonic() < end and process.poll() is None:
         try:
             if httpx.get(f"{server.url}/health", trust_env=False).status_code == 200:
@@ -97,9 +105,10 @@ def _wait(server: Served, process: subprocess.Popen) -> None:
     raise RuntimeError(f"The server did not start:\n{server.log()[-2000:]}")
 
 
-def _ended(process: subprocess.Popen) -> None:
-    """Wait for its end; one that does not heed is killed."""
+def _stop(process: subprocess.Popen) -> None:
+    process.terminate()
     try:
-        process.wait(10)
+        process.wait(STOP_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
+        process.wait()

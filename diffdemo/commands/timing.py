@@ -1,123 +1,168 @@
 """Commands that time: `bench` and `scale`."""
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from diffdemo.fields import FIELDS
+from diffdemo.commands.options import Commands
+from diffdemo.lab import fields
 
 if TYPE_CHECKING:
-    from diffdemo.bench.memory import Usage
+    from diffdemo.measure.bench.memory import Usage
 
-CURVE_SEEDS, CURVE_ROUNDS = 4, 3  # of the curve that is timed
-MEMORY = ((16, 50), (64, 50), (64, 1000))  # seeds and steps of the round trips whose memory is measured
-_RUNS = ", ".join(f"{seeds} x {steps}" for seeds, steps in MEMORY)
+CURVE_SEEDS = 4  # of the curve that is timed
+CURVE_ROUNDS = 3
+MEMORY = ((16, 50), (64, 50), (64, 1000))  # seeds and steps of round trips measured for memory
+MODELS = "bundled models or diffusers folders (default faces digits)"
 
 
-def add(commands: Any) -> None:
-    """Add the commands of this family to the parser."""
-    bench = commands.add_parser("bench", help="time our sampler against others, same weights and noise: seconds, memory, pictures")
-    bench.add_argument(
-        "--models", "--model", nargs="+", default=["faces", "digits"], help="bundled models or diffusers folders (default faces digits)"
+def add(commands: Commands) -> None:
+    """Add the commands of this module to the parser."""
+    parser = commands.add_parser(
+        "bench",
+        help="time our sampler against others, same weights and noise: seconds, memory, pictures",
     )
-    bench.add_argument("--seeds", nargs="+", type=int, default=[1, 4, 16, 64], help="pictures denoised at once (default 1 4 16 64)")
-    bench.add_argument("--steps", type=int, default=20, help="network calls for each (default 20)")
-    bench.add_argument("--rounds", type=int, default=5, help="times that everybody has a turn, more where runs are short (default 5)")
-    bench.add_argument("--no-memory", action="store_true", help="leave out the peak memory, which takes a process for everybody")
-    bench.add_argument("--levels", help="time a curve over these levels instead, such as 0:1000:50, in one batch, level by level, picture by picture")
-    bench.add_argument("--start", action="store_true", help="time the first HTTP answer of the page instead, against `import gradio, torch`")
-    bench.add_argument("--page", action="store_true", help="time the page instead: from letting go of the dial to the first picture and the result")
-    bench.add_argument("--out", type=Path, help="also write the tables to this file")
-    bench.set_defaults(run=_bench)
+    option = parser.add_argument
+    option("--models", "--model", nargs="+", default=["faces", "digits"], help=MODELS)
+    seeds = "pictures denoised at once (default 1 4 16 64)"
+    option("--seeds", nargs="+", type=int, default=[1, 4, 16, 64], help=seeds)
+    option("--steps", type=int, default=20, help="network calls for each (default 20)")
+    rounds = "turns of each sampler, more where runs are short (default 5)"
+    option("--rounds", type=int, default=5, help=rounds)
+    memory = "leave out the peak memory, which takes a process for each sampler"
+    option("--no-memory", action="store_true", help=memory)
+    levels = "time a curve over these levels instead, such as 0:1000:50: in one batch, level by"
+    option("--levels", help=f"{levels} level, picture by picture")
+    start = "time the first HTTP answer of the page instead, against `import gradio, torch`"
+    option("--start", action="store_true", help=start)
+    page = "time the page instead: from letting go of the dial to the first picture and the result"
+    option("--page", action="store_true", help=page)
+    option("--out", type=Path, help="also write the tables to this file")
+    parser.set_defaults(run=_bench)
+    _add_scale(commands)
 
-    scale = commands.add_parser("scale", help="how the cost grows with rows, seeds, steps and pixels, and what memory long runs take")
-    scale.add_argument("--models", nargs="+", default=["faces", "digits"], help="bundled models or diffusers folders (default faces digits)")
-    scale.add_argument("--rounds", type=int, default=3, help="times that each is measured (default 3)")
-    scale.add_argument("--memory", action="store_true", help=f"measure the memory of whole round trips instead: seeds x steps {_RUNS}, minutes each")
-    scale.add_argument("--out", type=Path, help="also write the tables to this path with .md, and the charts with .png")
-    scale.set_defaults(run=_scale)
+
+def _add_scale(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "scale",
+        help="how the cost grows with rows, seeds, steps and pixels, and what memory long runs "
+        "take",
+    )
+    option = parser.add_argument
+    option("--models", nargs="+", default=["faces", "digits"], help=MODELS)
+    option("--rounds", type=int, default=3, help="times that each is measured (default 3)")
+    runs = ", ".join(f"{seeds} x {steps}" for seeds, steps in MEMORY)
+    memory = f"measure the memory of whole round trips instead: seeds x steps {runs}, minutes each"
+    option("--memory", action="store_true", help=memory)
+    out = "also write the tables to this path with .md, and the charts with .png"
+    option("--out", type=Path, help=out)
+    parser.set_defaults(run=_scale)
 
 
 def _bench(args: argparse.Namespace) -> None:
-    found = _start if args.start else _page if args.page else _curve if args.levels else _race
-    _say(found(args), args.out)
+    if args.start:
+        lines = _start(args)
+    elif args.page:
+        lines = _page(args)
+    elif args.levels:
+        lines = _curve(args)
+    else:
+        lines = _samplers(args)
+    _show(lines, args.out)
 
 
-def _say(lines: Iterator[str], out: Path | None) -> None:
+def _show(lines: Iterable[str], out: Path | None) -> None:
     """Print lines as they come, and write them to a file at the end."""
-    said = []
+    shown = []
     for line in lines:
         print(line, flush=True)
-        said.append(line)
+        shown.append(line)
     if out:
-        out.write_text("\n".join(said) + "\n")
+        out.write_text("\n".join(shown) + "\n")
 
 
-def _race(args: argparse.Namespace) -> Iterator[str]:
-    from diffdemo import bench, models
-    from diffdemo.bench import tables
+def _samplers(args: argparse.Namespace) -> Iterator[str]:
+    from diffdemo.measure import bench
+    from diffdemo.measure.bench import tables
+    from diffdemo.models import load_model
 
+    task = f"{args.steps} steps from n = T, medians of at least {args.rounds} rounds in turn"
     for name in args.models:
-        model = models.load_model(name)
-        found = [bench.compare(model, seeds, args.steps, args.rounds, bench.SECONDS) for seeds in args.seeds]
-        yield f"{name}, {args.steps} steps from n = T, medians of at least {args.rounds} rounds in turn\n"
-        yield from tables.comparison_table(found, {} if args.no_memory else _memory(name, args))
+        model = load_model(name)
+        found = [
+            bench.compare(model, seeds, args.steps, args.rounds, bench.SECONDS)
+            for seeds in args.seeds
+        ]
+        yield f"{name}, {task}\n"
+        memory = {} if args.no_memory else _memory(name, args)
+        yield from tables.comparison_table(found, memory)
         yield ""
 
 
 def _memory(name: str, args: argparse.Namespace) -> dict[tuple[str, int], "Usage"]:
-    from diffdemo.bench import CONTENDERS, memory, peers
+    """Return the memory of each sampler with each number of seeds."""
+    from diffdemo.measure.bench import CONTENDERS, memory, peers
 
     seeds = sorted(set(args.seeds))
-    return {
-        (contender.name, count): usage
-        for contender in CONTENDERS
-        if peers.installed(contender)
-        for count, usage in zip(seeds, memory.measure(name, seeds, args.steps, contender.name), strict=True)
-    }
+    found = {}
+    for contender in CONTENDERS:
+        if peers.installed(contender):
+            usages = memory.measure(name, seeds, args.steps, contender.name)
+            for count, usage in zip(seeds, usages, strict=True):
+                found[contender.name, count] = usage
+    return found
 
 
 def _curve(args: argparse.Namespace) -> Iterator[str]:
-    from diffdemo import bench, models
-    from diffdemo.bench import tables
+    from diffdemo.measure import bench
+    from diffdemo.measure.bench import tables
+    from diffdemo.models import load_model
 
-    levels = FIELDS["levels"].accept(args.levels)
+    levels = fields.LEVELS.accept(args.levels)
+    grid = f"{len(levels)} levels x {CURVE_SEEDS} seeds, at most {args.steps} steps each"
     for name in args.models:
-        found = bench.compare_curve(models.load_model(name), levels, CURVE_SEEDS, args.steps, CURVE_ROUNDS)
-        yield f"{name}, a curve of {len(levels)} levels x {CURVE_SEEDS} seeds, at most {args.steps} steps each,"
+        model = load_model(name)
+        found = bench.compare_curve(model, levels, CURVE_SEEDS, args.steps, CURVE_ROUNDS)
+        yield f"{name}, a curve of {grid},"
         yield f"median of {CURVE_ROUNDS} rounds in turn\n"
         yield from tables.timing_table(found, "ours")
         yield ""
 
 
 def _start(args: argparse.Namespace) -> Iterator[str]:
-    from diffdemo.bench import start, tables
+    from diffdemo.measure.bench import start, tables
 
     yield f"From the start of Python, median of {args.rounds} rounds in turn\n"
     yield from tables.timing_table(start.measure(args.rounds), "the imports")
 
 
 def _page(args: argparse.Namespace) -> Iterator[str]:
-    from diffdemo.bench import page
+    from diffdemo.measure.bench import page
 
     wait = page.measure(args.rounds)
-    yield f"Dial let go of, median of {args.rounds}: first picture after {wait.picture:.2f} s, the result of 16 seeds after {wait.result:.2f} s."
+    result = f"the result of 16 seeds after {wait.result:.2f} s"
+    first = f"first picture after {wait.picture:.2f} s"
+    yield f"Dial let go of, median of {args.rounds}: {first}, {result}."
 
 
 def _scale(args: argparse.Namespace) -> None:
-    from PIL import Image
-
-    from diffdemo.bench import memory, scale
+    from diffdemo.measure import charts
+    from diffdemo.measure.bench import memory, scale
     from diffdemo.models import load_model
 
     out = args.out.with_suffix(".md") if args.out else None
     if args.memory:
-        used = {(name, seeds, steps): memory.measure(name, [seeds], steps)[0] for name in args.models for seeds, steps in MEMORY}
-        _say(scale.memory_table(used), out)
+        used = {
+            (name, seeds, steps): memory.measure(name, [seeds], steps)[0]
+            for name in args.models
+            for seeds, steps in MEMORY
+        }
+        _show(scale.memory_table(used), out)
         return
-    found = [scale.measure(load_model(name), args.rounds) for name in args.models]
-    _say(scale.tables(found), out)
     if args.out:
-        page = Image.fromarray(scale.picture(found)).quantize(32, dither=Image.Dither.NONE)  # lines and letters: a third of the bytes
-        page.save(args.out.with_suffix(".png"), optimize=True)
+        charts.require_matplotlib()
+    found = [scale.measure(load_model(name), args.rounds) for name in args.models]
+    _show(scale.tables(found), out)
+    if args.out:
+        charts.write(scale.charts(found), args.out.with_suffix(".png"), columns=2)

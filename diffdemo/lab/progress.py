@@ -1,4 +1,4 @@
-"""Where a run stands, for whoever shows it."""
+"""Where a run stands."""
 
 from dataclasses import dataclass
 
@@ -7,13 +7,15 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Progress:
-    """Where a run stands.
+    """Where a run stands. Its pictures are in model space: latents are not decoded yet.
 
     Attributes:
         done, total: network calls made and planned.
         seconds: spent so far.
-        x0: (1, C, H, W), the picture. x_n: (B, C, H, W), its noisy versions. These and x0_hat are in model space: latents are not decoded yet.
-        x0_hat: (B, C, H, W), the latest estimate of each reconstruction; x_n where the row has not begun.
+        x0: (1, C, H, W), the picture.
+        x_n: (B, C, H, W), its noisy versions.
+        x0_hat: (B, C, H, W), the latest estimate of each reconstruction; x_n for rows that have
+            not begun.
     """
 
     done: int

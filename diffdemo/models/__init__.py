@@ -1,19 +1,17 @@
-"""Diffusion models of several kinds as one small Model: `load_model` by name, the table of known ones, and what a run costs."""
+"""Diffusion models of several kinds as one small Model: by name, with what a run costs."""
 
-from diffdemo.models.costs import duration, estimate_seconds, gmacs, machine_rate, table_lines
-from diffdemo.models.loading import KEPT, KEPT_BYTES, WEIGHTS, Loading, default_device, load_model, load_steps
+from diffdemo.models.costs import duration, estimate_seconds, gmacs
+from diffdemo.models.loading import WEIGHTS, Loading, default_device, load_model, load_steps
 from diffdemo.models.model import Model
-from diffdemo.models.table import BUNDLED, TABLE, Entry, find, pin_lines
+from diffdemo.models.table import BUNDLED, TABLE, TableEntry, find
 
 __all__ = [
     "BUNDLED",
-    "KEPT",
-    "KEPT_BYTES",
     "TABLE",
     "WEIGHTS",
-    "Entry",
     "Loading",
     "Model",
+    "TableEntry",
     "default_device",
     "duration",
     "estimate_seconds",
@@ -21,7 +19,4 @@ __all__ = [
     "gmacs",
     "load_model",
     "load_steps",
-    "machine_rate",
-    "pin_lines",
-    "table_lines",
 ]

@@ -1,95 +1,97 @@
-"""What a run costs: multiply-adds of a network call, how many this machine does in a second, and a rough time from both."""
+"""What a run costs: the multiply-adds of a network call, and a rough time on this machine."""
 
 import time
-from collections.abc import Iterator
 from copy import deepcopy
 from functools import lru_cache
-from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
+from torch import Tensor, nn
+from torch.nn.functional import conv2d
 from torch.utils.flop_counter import FlopCounterMode
 
 from diffdemo.models.loading import default_device
 from diffdemo.models.model import Model
-from diffdemo.models.table import TABLE, Entry
+from diffdemo.models.table import TableEntry
 
-ROWS, CALLS = 16, 20  # of the run that the table estimates: a gallery of 16 seeds with 20 steps
-SECONDS = 0.2  # of measuring
-_counted: "WeakKeyDictionary[torch.nn.Module, float]" = WeakKeyDictionary()
+SECONDS = 0.2  # for which the machine is measured
+_counted: WeakKeyDictionary[nn.Module, float] = WeakKeyDictionary()
 
 
 def gmacs(model: Model) -> float:
-    """Billions of multiply-adds of one network call for one row, counted once for each network without computing anything."""
+    """Return billions of multiply-adds of one network call for one row.
+
+    Counted once a network, on the meta device, where nothing is computed.
+    """
     network = model.unet
     if network not in _counted:
-        x, timestep = torch.empty(1, *model.shape, device="meta", dtype=model.dtype), torch.empty(1, device="meta", dtype=torch.int64)
-        options: dict[str, Any] = {"return_dict": False}
-        if model.text:
-            length, width = model.text.tokenizer.model_max_length, model.text.network.config.hidden_size
-            options["encoder_hidden_states"] = torch.empty(1, length, width, device="meta", dtype=model.dtype)
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            _hollow(network)(x, timestep, **options)
+            _meta_copy(network)(*_meta_inputs(model), return_dict=False)
         _counted[network] = counter.get_total_flops() / 2e9
     return _counted[network]
 
 
-def _hollow(network: torch.nn.Module) -> torch.nn.Module:
-    """The same network with no numbers in it; the network itself is not touched, for others may be asking it meanwhile."""
-    hollow = {id(p): torch.nn.Parameter(p.to("meta"), requires_grad=False) for p in network.parameters()}
-    return deepcopy(network, hollow | {id(b): b.to("meta") for b in network.buffers()})
+def _meta_inputs(model: Model) -> list[Tensor]:
+    x = torch.empty(1, *model.shape, device="meta", dtype=model.dtype)
+    timestep = torch.empty(1, device="meta", dtype=torch.int64)
+    if model.text is None:
+        return [x, timestep]
+    return [x, timestep, torch.empty(1, *model.text.shape, device="meta", dtype=model.dtype)]
+
+
+def _meta_copy(network: nn.Module) -> nn.Module:
+    """Copy a network without its weights; other threads may be using the network meanwhile."""
+    copies: dict[int, Tensor] = {id(b): b.to("meta") for b in network.buffers()}
+    for parameter in network.parameters():
+        copies[id(parameter)] = nn.Parameter(parameter.to("meta"), requires_grad=False)
+    return deepcopy(network, copies)
 
 
 @lru_cache(maxsize=4)
 def machine_rate(device: str = "") -> float:
-    """Billions of multiply-adds in a second that a convolution of middling size reaches; measured once, for SECONDS.
+    """Measure how many billions of multiply-adds a second a convolution of medium size reaches.
 
     Args:
-        device: a torch device name; nothing for that of `default_device`.
+        device: a torch device name; empty for that of `default_device`.
     """
     where = torch.device(device) if device else default_device()
-    x, weight = torch.randn(4, 128, 32, 32, device=where), torch.randn(128, 128, 3, 3, device=where)
+    x = torch.randn(4, 128, 32, 32, device=where)
+    weight = torch.randn(128, 128, 3, 3, device=where)
     work = 4 * 32 * 32 * 128 * 128 * 9 / 1e9
-    for _ in range(2):
-        float(torch.nn.functional.conv2d(x, weight, padding=1)[0, 0, 0, 0])  # reading a value waits for the device
-    began, done = time.perf_counter(), 0
-    while (seconds := time.perf_counter() - began) < SECONDS:
-        float(torch.nn.functional.conv2d(x, weight, padding=1)[0, 0, 0, 0])
+
+    def convolve() -> None:
+        float(conv2d(x, weight, padding=1)[0, 0, 0, 0])  # reading a value waits for the device
+
+    convolve()
+    convolve()
+    done = 0
+    start = time.perf_counter()
+    while (seconds := time.perf_counter() - start) < SECONDS:
+        convolve()
         done += 1
     return done * work / seconds
 
 
-def estimate_seconds(model: Entry | Model, rows: int, calls: int, guidance: float = 1.0) -> float:
-    """Roughly how long a run takes: rows x calls x multiply-adds of a call / those of this machine in a second.
+def estimate_seconds(model: TableEntry | Model, rows: int, calls: int) -> float:
+    """Return roughly how long a run takes.
 
-    A rough figure: small networks wait more than they compute, large ones may not fit, and the decoding of latents is not counted.
+    That is rows x calls x multiply-adds of a call, over those of this machine in a second; twice
+    that with guidance. Small networks take longer, for they wait more than they compute; large
+    ones may not fit into memory, and the decoding of latents is not counted.
 
     Args:
         model: a model, or an entry of the table before it is loaded.
         rows: pictures denoised.
         calls: network calls for each.
-        guidance: other than 1 doubles it; a model bound to a guidance brings its own.
     """
-    if isinstance(model, Entry):
-        each, rate = model.gmacs, machine_rate()
-    else:
-        each, rate, guidance = gmacs(model), machine_rate(str(model.device)), model.guidance
-    return rows * calls * each * (1 if guidance == 1 else 2) / rate
-
-
-def table_lines() -> Iterator[str]:
-    """The table of models in Markdown, with a rough time for ROWS pictures of CALLS steps on this machine."""
-    yield f"| model | kind | picture | download | licence | revision | {ROWS} pictures, {CALLS} steps, about |"
-    yield "|---|---|---|---|---|---|---|"
-    for e in TABLE:
-        size = "bundled" if not e.hub else f"{e.megabytes:,.0f} MB" if e.megabytes else "unknown"
-        revision = "bundled" if not e.hub else e.revision if e.verified else f"{e.revision}, not verified"
-        took = duration(estimate_seconds(e, ROWS, CALLS))
-        yield f"| {e.name} | {e.kind} | {e.picture[0]} x {e.picture[1]} | {size} | {e.licence} | {revision} | {took} |"
+    if isinstance(model, TableEntry):
+        return rows * calls * model.gmacs / machine_rate()
+    doubled = 1 if model.guidance == 1 else 2
+    return rows * calls * gmacs(model) * doubled / machine_rate(str(model.device))
 
 
 def duration(seconds: float) -> str:
-    """A rough time in words."""
+    """Return a rough time in words."""
     if seconds < 90:
         return f"{max(seconds, 1):.0f} s"
     return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:.0f} hours"

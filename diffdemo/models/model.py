@@ -1,41 +1,45 @@
-"""One small Model for all kinds of diffusion pipelines: a schedule, a noise prediction, pictures in and out."""
+"""One small Model for all pipelines: a schedule, a noise prediction, pictures in and out."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from diffdemo import images
+from diffdemo.diffusion.schedule import Levels, Schedule
 from diffdemo.errors import DiffdemoError, ModelError
-from diffdemo.fields import FIELDS
-from diffdemo.models.deferred import Deferred
-from diffdemo.models.engine import Engine
+from diffdemo.models import prompts
+from diffdemo.models.fast.engine import Engine
 from diffdemo.models.latent import Autoencoder
+from diffdemo.models.network import LazyNetwork, Network
 from diffdemo.models.prompts import Prompted, TextEncoder
-from diffdemo.schedule import Levels, Schedule
+from diffdemo.pictures import images
+
+if TYPE_CHECKING:
+    from diffusers import UNet2DConditionModel, UNet2DModel
 
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A diffusion model ready to use; its network works on pictures themselves, or on the latents of an autoencoder.
+    """A diffusion model; its network works on pictures, or on the latents of an autoencoder.
 
     Attributes:
         name: as a link writes it: the bundled name, the Hub id, or the folder's own name.
-        revision: first 12 hex digits of the SHA-256 of its weights; what a link promises to replay.
+        revision: first 12 hex digits of the SHA-256 of its weights, which a link names too.
         schedule: its noise schedule.
         shape: (C, H, W) of what the network works on: pictures, or latents.
-        device, dtype: where and in what the network computes.
+        device: where the network computes.
+        dtype: in which the network computes.
         prediction_type: what the network predicts: "epsilon", "v_prediction" or "sample".
-        clip: x0_hat is clipped to [-clip, clip] when denoising; None = never, as in the bundled models.
-        line_up: the bundled distribution it was trained on ("faces"), whose pictures it can be judged by; None = unknown.
-        network: called as diffusers' networks are, (x_n, timestep) → what `prediction_type` says.
-        autoencoder: between pictures and latents; None where the network works on pictures.
-        text: reads prompts; None where the network takes none.
-        prompt, guidance: what the network is bound to; see `conditioned`.
+        clip: x0_hat is clipped to [-clip, clip] when denoising; None = never.
+        line_up: the bundled distribution it was trained on ("faces"); None = unknown.
+        network: (x_n, timestep) → what `prediction_type` says, called as diffusers' networks are.
+        autoencoder: between pictures and latents; None if the network works on pictures.
+        text: encodes prompts; None if the network takes none.
+        prompt: what the pictures show; see `conditioned`.
+        guidance: how strongly they follow the prompt; see `conditioned`.
     """
 
     name: str
@@ -47,7 +51,7 @@ class Model:
     prediction_type: str
     clip: float | None
     line_up: str | None
-    network: Any = field(repr=False)
+    network: Network = field(repr=False)
     autoencoder: Autoencoder | None = field(default=None, repr=False)
     text: TextEncoder | None = field(default=None, repr=False)
     prompt: str = ""
@@ -55,8 +59,10 @@ class Model:
 
     @property
     def kind(self) -> str:
-        """What the network works on: "pixel", "latent", or "text" (latents, told by a prompt)."""
-        return "text" if self.text else "latent" if self.autoencoder else "pixel"
+        """What the network works on: "pixel", "latent", or "text" (latents, with a prompt)."""
+        if self.text:
+            return "text"
+        return "latent" if self.autoencoder else "pixel"
 
     @property
     def picture_shape(self) -> tuple[int, int, int]:
@@ -65,39 +71,36 @@ class Model:
 
     @property
     def size(self) -> int:
-        """Bytes of all its parameters, and of what is prepared from them; of its weights on the disk, as long as they are not read."""
-        if isinstance(self.network, Deferred) and not self.network.read:
+        """Bytes of all its weights in memory; on the disk while they are not loaded."""
+        if isinstance(self.network, LazyNetwork) and not self.network.loaded:
             return self.network.size
-        prepared = self._called.prepared if isinstance(self._called, Engine) else 0
-        return prepared + sum(p.numel() * p.element_size() for module in self._modules() for p in module.parameters())
+        network = self._loaded_network
+        prepared = network.prepared if isinstance(network, Engine) else 0
+        others = [part.network for part in (self.autoencoder, self.text) if part]
+        return prepared + sum(p.nbytes for net in (self.unet, *others) for p in net.parameters())
 
     @property
     def engine(self) -> str:
-        """What computes the network, and in which numbers: a link is replayed exactly by the same on the same kind of machine."""
-        whose = "diffdemo's own forward pass" if isinstance(self._called, Engine) else "diffusers"
+        """What computes the network, in which dtype; a link is replayed exactly by the same."""
+        own = isinstance(self._loaded_network, Engine)
+        whose = "diffdemo's own forward pass" if own else "diffusers"
         return f"{str(self.dtype).removeprefix('torch.')} by {whose}"
 
     @property
-    def _called(self) -> Any:
-        """What computes: an `Engine`, or diffusers' network."""
-        return self.network.network if isinstance(self.network, Deferred) else self.network
+    def _loaded_network(self) -> Network:
+        return self.network.network if isinstance(self.network, LazyNetwork) else self.network
 
     @property
-    def unet(self) -> Any:
-        """diffusers' network itself, bound to no prompt."""
-        called = self._called
-        return called.unet if isinstance(called, Prompted | Engine) else called
-
-    def _modules(self) -> Iterator[torch.nn.Module]:
-        yield self.unet
-        if self.autoencoder:
-            yield self.autoencoder.network
-        if self.text:
-            yield self.text.network
+    def unet(self) -> "UNet2DConditionModel | UNet2DModel":
+        """diffusers' network, without a prompt."""
+        network = self._loaded_network
+        return network.unet if isinstance(network, Prompted | Engine) else network
 
     @torch.no_grad()
     def predict_noise(self, x_n: Tensor, n: Levels) -> Tensor:
-        """eps_hat, the network's estimate of the noise in x_n; other prediction types are converted.
+        """Return eps_hat, the network's estimate of the noise in x_n.
+
+        Other prediction types are converted.
 
         Args:
             x_n: (B, C, H, W).
@@ -107,64 +110,83 @@ class Model:
             (B, C, H, W) in the dtype and on the device of x_n.
 
         Raises:
-            DiffdemoError: x_n has another shape than what the network works on, or n is out of bounds.
+            DiffdemoError: x_n has another shape than the network needs, or n is out of bounds.
         """
         if x_n.shape[1:] != self.shape:
-            raise DiffdemoError(f"The model {self.name} works on pictures of shape {self.shape}, not {tuple(x_n.shape[1:])}.")
+            raise DiffdemoError(
+                f"The model {self.name} works on pictures of shape {self.shape}, "
+                f"not {tuple(x_n.shape[1:])}."
+            )
         n = self.schedule.levels(n, len(x_n), lowest=1)
         if not len(x_n):
             return x_n
         timestep = (n - 1).to(self.device)
-        output = self.network(x_n.to(self.device, self.dtype), timestep, return_dict=False)[0].to(x_n.device, x_n.dtype)
-        if self.prediction_type == "epsilon":
-            return output
-        convert = self.schedule.eps_from_v if self.prediction_type == "v_prediction" else self.schedule.eps_from_x0
-        return convert(x_n, output, n)
+        x = x_n.to(self.device, self.dtype)
+        output = self.network(x, timestep, return_dict=False)[0].to(x_n.device, x_n.dtype)
+        if self.prediction_type == "v_prediction":
+            return self.schedule.eps_from_v(x_n, output, n)
+        if self.prediction_type == "sample":
+            return self.schedule.eps_from_x0(x_n, output, n)
+        return output
 
-    def fitted(self, picture: Image.Image) -> Image.Image:
-        """A picture as the model sees it: centre-cropped and resized, grey or RGB."""
+    def fit_picture(self, picture: Image.Image) -> Image.Image:
+        """Return a picture as the model sees it: centre-cropped and resized, grey or RGB."""
         channels, height, width = self.picture_shape
         return images.fit(picture, (width, height), "L" if channels == 1 else "RGB")
 
-    def fit(self, pictures: Image.Image | list[Image.Image]) -> np.ndarray:
-        """PIL pictures as the model sees them → (B, H, W, C) uint8."""
+    def fit_pixels(self, picture: Image.Image) -> np.ndarray:
+        """Return the pixels of `fit_picture`, (H, W, C) uint8."""
         channels, height, width = self.picture_shape
-        some = pictures if isinstance(pictures, list) else [pictures]
-        return np.stack([np.asarray(self.fitted(picture)).reshape(height, width, channels) for picture in some])
+        return np.asarray(self.fit_picture(picture)).reshape(height, width, channels)
 
     def encode(self, pictures: Image.Image | list[Image.Image]) -> Tensor:
-        """PIL pictures → (B, C, H, W) float32 in model space, on the CPU: pixels in [-1, 1], or scaled latents, their mean."""
-        pixels = images.from_uint8(self.fit(pictures))
+        """Encode PIL pictures to model space, (B, C, H, W) float32 on the CPU.
+
+        That is pixels in [-1, 1], or the mean of scaled latents.
+        """
+        batch = pictures if isinstance(pictures, list) else [pictures]
+        pixels = images.from_uint8(np.stack([self.fit_pixels(picture) for picture in batch]))
         return self.autoencoder.encode(pixels) if self.autoencoder else pixels
 
     def pixels(self, x: Tensor) -> Tensor:
-        """Model space → pictures: (…, C, H, W) → (…, 3, H, W) in [-1, 1], decoded; the very same tensor where the network works on pictures."""
+        """Decode model space, (…, C, H, W), to pixels in [-1, 1], (…, C, H, W).
+
+        Where the network works on pictures, this returns the same tensor.
+        """
         if self.autoencoder is None:
             return x
         rows = x.reshape(-1, *self.shape)
         return self.autoencoder.decode(rows).view(*x.shape[:-3], *self.picture_shape)
 
     def decode(self, x0: Tensor) -> list[Image.Image]:
-        """(B, C, H, W) in model space → B PIL pictures, rounded to 8 bits; what lies outside the range is cut off."""
+        """Decode model space, (B, C, H, W), to B PIL pictures, clipped and rounded to 8 bits."""
         return images.to_pictures(self.pixels(x0))
 
     def conditioned(self, prompt: str = "", guidance: float = 1.0) -> "Model":
-        """The model told what to draw: eps = eps_u + guidance (eps_c - eps_u), eps_u without the prompt; guidance 1 is eps_c alone.
+        """Return the model with a prompt: eps = eps_u + guidance (eps_c - eps_u).
+
+        eps_c is predicted with the prompt and eps_u without; guidance 1 is eps_c alone.
 
         Args:
             prompt: what the picture shall show.
-            guidance: 1 (off, one network call) to 20.
+            guidance: 1 (off) to 20; above 1 the network computes every row twice.
 
         Raises:
-            DiffdemoError: the model takes no prompt, the prompt is too long for it, or a value is out of bounds.
+            DiffdemoError: the model takes no prompt, the prompt is too long for it, or a value is
+                out of bounds.
 
         References:
-            Ho & Salimans, 2022, Classifier-free diffusion guidance, eq. 6 (there w = guidance - 1), arXiv 2207.12598.
+            Ho & Salimans, 2022, Classifier-free diffusion guidance, eq. 6 (there
+            w = guidance - 1), arXiv 2207.12598.
         """
-        prompt, guidance = FIELDS["prompt"].accept(prompt), FIELDS["guidance"].accept(guidance)
+        prompts.check(prompt, guidance)
         if self.text is None:
             if prompt or guidance != 1:
-                raise ModelError(f"The model {self.name} takes no prompt: leave the prompt empty and the guidance at 1.")
+                raise ModelError(
+                    f"The model {self.name} takes no prompt: "
+                    "leave the prompt empty and the guidance at 1."
+                )
             return self
         self.text.check(prompt)
-        return replace(self, prompt=prompt, guidance=guidance, network=Prompted(self.unet, self.text, prompt, guidance))
+        network = Prompted(self.unet, self.text, prompt, guidance)
+        return replace(self, prompt=prompt, guidance=guidance, network=network)

@@ -1,0 +1,1 @@
+"""The mathematics of diffusion on tensors: noise, sampling, inversion and exact posteriors."""

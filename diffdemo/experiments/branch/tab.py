@@ -1,0 +1,73 @@
+"""The tab "Where paths split": one path down from x_T, and futures that leave it on the way."""
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from diffdemo.experiments.branch import Branch
+from diffdemo.experiments.branch.words import unfinished
+from diffdemo.lab.prepare import Ready
+from diffdemo.lab.progress import Progress
+from diffdemo.models import Model
+from diffdemo.report.words import counted
+from diffdemo.widgets import tab
+from diffdemo.widgets.components import slider
+from diffdemo.widgets.controls import ControlValues, Settings, Values
+
+BOUNDS: dict[str, dict[str, int]] = {  # of the sliders; a link may go beyond them
+    "points": {"minimum": 2, "maximum": 16},
+    "futures": {"maximum": 12},
+    "steps": {"minimum": 2, "maximum": 200},
+    "jump": {},
+}
+
+
+class Tab(tab.Tab):
+    """Rows are branching points, tiles are futures; below, how much the futures share."""
+
+    kind = Branch
+    title = "Where paths split"
+    how = (Path(__file__).parent / "how.md").read_text()
+    thread_question = "When is it decided what the picture will be?"
+    thread_answer = (
+        "On the way, a little at every step: paths that part early end at unrelated pictures, "
+        "paths that part late at nearly the same."
+    )
+    leads = "That was the whole way. What did your own runs say?"
+    uses = ("first",)
+    script = "branch"
+    markup = '<div class="tree"></div><div class="detail"></div><div class="decided"></div>'
+    shared = ("lines",)
+    pictures = 6
+
+    def controls(self) -> None:
+        """Build the sliders: points, futures, steps and jump."""
+        known = Branch.fields()
+        with gr.Row(elem_classes="own"):
+            for name, bounds in BOUNDS.items():
+                place = f"branch-{name}"
+                self.own[name] = slider(known[name], elem_id=place, min_width=180, **bounds)
+
+    def changes(self) -> list[Any]:
+        """Run after a slider is let go."""
+        return [widget.release for widget in self.own.values()]
+
+    def experiment(self, s: Settings, own: Values) -> Branch:
+        """Take only the first seed from the rail: the path begins at n = T."""
+        return Branch(**s.common, seed=s.first, **own)
+
+    def values(self, e: Branch, model: Model) -> ControlValues:
+        """Return the first seed and its own controls."""
+        return ControlValues({"first": e.seed}, {name: getattr(e, name) for name in BOUNDS})
+
+    def doing(self, ready: Ready) -> str:
+        """Name where the path begins, the points and the futures."""
+        e = ready.experiment
+        points = counted(e.points, "point")
+        futures = f"{counted(e.futures, 'future')} each"
+        return f"Going down from n = {ready.model.schedule.T}, and on from {points} with {futures}."
+
+    def partial(self, progress: Progress, ready: Ready) -> dict[str, Any] | None:
+        """Return the latest estimates of the futures."""
+        return unfinished(progress, ready.experiment)

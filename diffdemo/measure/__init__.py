@@ -1,0 +1,1 @@
+"""Measurements of models, samplers and the page, for the README; run from the command line."""

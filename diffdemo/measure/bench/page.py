@@ -1,0 +1,79 @@
+"""How long a visitor waits after letting go of the dial, in headless Chromium.
+
+To the first picture, and to the result of 16 seeds.
+"""
+
+from dataclasses import dataclass
+from statistics import median
+
+from diffdemo.errors import DiffdemoError
+from diffdemo.measure.bench.browser import PATIENCE, opened
+from diffdemo.measure.bench.start import served
+
+# Records when the dial was let go of, when a frame was due after the first picture changed, and
+# when the sentence was about this n.
+CLOCK = """() => {
+  const first = () => document.querySelector('#map .tile.reconstruction image')
+    ?.getAttribute('href');
+  const sentence = () => document.querySelector('#round-trip-sentence .text')?.textContent || '';
+  const all = {subtree: true, childList: true, characterData: true, attributes: true};
+  let before, times = null;
+  const begin = () => {
+    before = first();
+    times = {began: performance.now()};
+    window.waited = null;
+  };
+  const look = () => {
+    if (!times) return;
+    const n = document.querySelector('#dial input[type=number]').value;
+    if (!times.picture && first() && first() !== before) times.picture = performance.now();
+    const done = sentence().startsWith('Of ') && sentence().includes(` of ${n} steps`);
+    if (times.picture && done) {
+      window.waited = [times.picture - times.began, performance.now() - times.began];
+      times = null;
+    }
+  };
+  addEventListener('pointerup', begin, true);
+  new MutationObserver(() => requestAnimationFrame(look)).observe(document.body, all);
+}"""
+READY = (
+    "(document.querySelector('#round-trip-sentence .text')?.textContent || '').startsWith('Of ')"
+)
+POLLING = 250  # milliseconds; by default in every frame, which keeps a core busy
+PAUSE = 300  # milliseconds
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Median seconds after the dial was let go of: to the first picture, and to the result."""
+
+    picture: float
+    result: float
+
+
+def measure(rounds: int = 9) -> Wait:
+    """Let go of the dial at `rounds` places of one page; one more before is not measured.
+
+    Raises:
+        DiffdemoError: rounds is below 1, or there is no Chromium or no playwright.
+    """
+    if rounds < 1:
+        raise DiffdemoError("The page is measured in at least 1 round.")
+    with opened() as browser, served() as address:
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.set_default_timeout(PATIENCE)
+        page.goto(address)
+        page.wait_for_function(READY)
+        page.evaluate(CLOCK)
+        dial = page.locator("#dial input[type=range]").bounding_box()
+        if dial is None:
+            raise DiffdemoError("The page shows no dial to move.")
+        waits = []
+        for place in range(rounds + 1):
+            share = 0.2 + 0.7 * ((place * 0.618) % 1)  # never the same n twice
+            page.mouse.click(dial["x"] + share * dial["width"], dial["y"] + dial["height"] / 2)
+            page.wait_for_function("window.waited", polling=POLLING)
+            waits.append(page.evaluate("window.waited"))
+            page.wait_for_timeout(PAUSE)
+    pictures, results = zip(*waits[1:], strict=True)
+    return Wait(1e-3 * median(pictures), 1e-3 * median(results))

@@ -1,0 +1,1 @@
+"""A faster forward pass for the networks of pixel and latent models on a CPU."""

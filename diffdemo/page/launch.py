@@ -1,0 +1,70 @@
+"""How the page is served: theme, limits, middleware, and the folder of uploads."""
+
+import atexit
+import os
+import shutil
+import tempfile
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from starlette.middleware import Middleware
+
+from diffdemo.page import answer, look
+from diffdemo.page.exhibit import Exhibit
+from diffdemo.page.rail import only_used
+from diffdemo.serving.guard import Guard
+from diffdemo.serving.health import Health
+from diffdemo.serving.previews import Previews
+from diffdemo.widgets.components import STATIC
+
+# Visitors whose last values Gradio keeps: a quarter of a megabyte each, also for API calls.
+SESSIONS = 100
+
+
+@cache
+def uploads() -> Path:
+    """Return the folder of this process for what visitors upload, removed at its end.
+
+    Nobody else writes to it, so its size can be bounded.
+    """
+    parent = os.environ.get("GRADIO_TEMP_DIR")
+    if parent:
+        Path(parent).mkdir(parents=True, exist_ok=True)
+    folder = tempfile.mkdtemp(prefix="diffdemo-", dir=parent)
+    os.environ["GRADIO_TEMP_DIR"] = folder  # Gradio reads it when a component is made
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
+
+
+def launch_options(exhibit: Exhibit) -> dict[str, Any]:
+    """Return the settings for `Blocks.launch` that the page relies on."""
+    used = {tab.place(): tab.uses for tab in exhibit.tabs}
+    middleware = [
+        Middleware(Guard, uploads=uploads()),
+        Middleware(Health),
+        Middleware(Previews, runner=exhibit.runner, script=(STATIC / "first.js").read_text()),
+    ]
+    return {
+        "theme": look.theme(),
+        "css": look.css() + only_used({**used, answer.PLACE: ()}),
+        "ssr_mode": False,
+        "show_error": False,
+        "max_file_size": "8mb",
+        "run_history": False,
+        "enable_monitoring": False,
+        "footer_links": ["api"],
+        "pwa": False,
+        "state_session_capacity": SESSIONS,
+        "mcp_server": _has_mcp(),
+        "app_kwargs": {"middleware": middleware},
+    }
+
+
+def _has_mcp() -> bool:
+    """Whether Gradio's extra for MCP is installed, in a version it works with."""
+    try:
+        return version("mcp").startswith("1.")
+    except PackageNotFoundError:
+        return False

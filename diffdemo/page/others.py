@@ -1,0 +1,103 @@
+"""The fold "Other models": what the Hugging Face Hub offers, what each takes, and loading one."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from diffdemo import models
+from diffdemo.errors import ModelError
+from diffdemo.models import Loading, estimate_seconds
+from diffdemo.widgets.available import Models, entry_of
+from diffdemo.widgets.components import RawDropdown, html, progress_bar
+from diffdemo.widgets.events import AT_ONCE, QUIET, Options, safely
+from diffdemo.widgets.tab import Updates
+
+ROWS = 4  # seeds and ...
+CALLS = 20  # ... steps of the run whose time is estimated
+CARD = f'<p class="text"></p><p class="note"></p>{progress_bar("Loading")}'
+ABOUT = (
+    "Pixel and latent diffusion models from the Hugging Face Hub, for machines with time or a "
+    "GPU. Nothing is loaded before you ask for it."
+)
+MEGA = 1_000_000
+
+
+class OtherModels:
+    """The controls of the fold.
+
+    Args:
+        available: the models at hand, which a loaded model joins.
+    """
+
+    def __init__(self, available: Models):
+        self.available = available
+
+    def layout(self) -> None:
+        """Build the controls."""
+        names = [entry.name for entry in models.TABLE if not entry.bundled]
+        with gr.Accordion("Other models", open=False, elem_id="others") as self.fold:
+            gr.Markdown(ABOUT)
+            with gr.Row(elem_classes="own"):
+                self.name = RawDropdown(
+                    label="Model", choices=names, value=None, elem_id="other", min_width=260
+                )
+                self.load = gr.Button(
+                    "Load and use", size="sm", elem_id="load", min_width=120, scale=0
+                )
+            self.card = html("card", CARD, "rail", {})
+
+    def wire(self, switch: gr.Radio) -> Any:
+        """Connect the events; returns the one after which `switch` names the loaded model."""
+        self.name.input(safely(card), self.name, self.card, **AT_ONCE)
+        limit: Options = {"concurrency_id": "load", "concurrency_limit": 1}
+        outputs = [self.card, switch]
+        return self.load.click(safely(fetch, self.available), self.name, outputs, **limit, **QUIET)
+
+    def offer(self, name: str) -> Updates:
+        """Return what the controls show to offer a model."""
+        return {self.fold: gr.Accordion(open=True), self.name: name, self.card: card(name)}
+
+
+def card(name: object) -> dict[str, Any]:
+    """Return what to know of a model before it is loaded.
+
+    Raises:
+        ModelError: it is not in the table.
+    """
+    entry = entry_of(name)
+    width, height = entry.picture
+    size = "size of the download unknown"
+    if entry.megabytes:
+        size = f"{entry.megabytes:,.0f} MB to download"
+    revision = entry.revision if entry.verified else f"{entry.revision}, not verified"
+    takes = models.duration(estimate_seconds(entry, ROWS, CALLS))
+    return {
+        "text": entry.description,
+        "note": f"{width} x {height} pixels, {size}, licence {entry.licence}, revision {revision}. "
+        f"On this machine {ROWS} seeds with {CALLS} steps take about {takes}.",
+    }
+
+
+def loading(state: Loading, shown: Options) -> dict[str, Any]:
+    """Return the card while the model loads."""
+    done = f"{state.done / MEGA:,.0f}"
+    total = f" of {state.total / MEGA:,.0f}" if state.total else ""
+    note = f"{state.what[:1].upper()}{state.what[1:]}: {done}{total} MB."
+    return {**shown, "note": note, "done": state.done, "total": state.total}
+
+
+def fetch(available: Models, name: object) -> Iterator[tuple[dict[str, Any], Any]]:
+    """Load a model; yields the card, and last the model switch, which then offers it.
+
+    Raises:
+        ModelError: it cannot be loaded.
+    """
+    shown = card(name)
+    try:
+        for state in available.fetch(name):
+            yield loading(state, shown), gr.skip()
+    except ModelError as error:
+        yield {**shown, "note": str(error)}, gr.skip()
+        raise
+    yield shown, gr.update(choices=available.names, value=name)

@@ -1,0 +1,102 @@
+"""What all tabs show, as plain data: the read-outs of the dial, and the sentence of a run."""
+
+import os
+from dataclasses import replace
+from typing import Any
+
+from diffdemo.lab.prepare import Ready
+from diffdemo.lab.progress import Progress
+from diffdemo.lab.runner import Runner
+from diffdemo.models import Model, duration
+from diffdemo.report.presenter import Presenter, animated
+
+Sentence = dict[str, Any]
+
+LANDMARKS = (
+    (0, "untouched"),
+    (250, "the thread: it comes back"),
+    (1000, "the thread: another picture"),
+)
+LINK = "{link}"  # in the words for a forum; the browser knows where the page is
+WAITING: Sentence = {"text": "Computing …", "note": ""}
+UNASKED_SECONDS = 60  # that a run may take which nobody asked for by pressing Run
+
+
+def readouts(model: Model, n: int) -> dict[str, Any]:
+    """Say what n steps of noise mean, with the landmarks of the dial."""
+    T = model.schedule.T
+    alpha_bar = float(model.schedule.alpha_bar[n])
+    snr = "no noise" if n == 0 else f"{float(model.schedule.snr[n]):.3g}"
+    share = "share of the variance that is still the picture's"
+    rows = [
+        ("strength n / T", f"{n / T:.3f}", "the same dial as in img2img"),
+        ("signal kept, alpha_bar", f"{alpha_bar:.3g}", share),
+        ("signal to noise, SNR", snr, "alpha_bar / (1 - alpha_bar)"),
+        (
+            "picture left in x_n",
+            f"{100 * alpha_bar**0.5:.3g} %",
+            "its amplitude, the square root of alpha_bar",
+        ),
+    ]
+    return {
+        "n": n,
+        "T": T,
+        "marks": [{"n": level * T // 1000, "text": text} for level, text in LANDMARKS],
+        "rows": [{"term": term, "value": value, "help": text} for term, value, text in rows],
+    }
+
+
+def running(progress: Progress, text: str) -> Sentence:
+    """Return the sentence while the network works."""
+    left = progress.seconds / progress.done * (progress.total - progress.done)
+    note = f"Step {progress.done} of {progress.total}, about {max(left, 0.1):.1f} s left."
+    return {"text": text, "note": note, "done": progress.done, "total": progress.total}
+
+
+def finished(presenter: Presenter, ready: Ready) -> Sentence:
+    """Return the sentence of a finished run, with its link and what can be saved."""
+    e = presenter.experiment
+    return {
+        "text": presenter.sentence(),
+        "note": f"{presenter.note()} In {ready.model.engine}.",
+        "link": e.to_query(),
+        "told": presenter.sentence_for_others(),
+        "markdown": presenter.markdown(LINK),
+        "film": animated(type(e)),
+        "space": os.environ.get("SPACE_ID", ""),
+        "query": query(ready.experiment),
+    }
+
+
+def query(experiment: Any) -> str:
+    """Write an experiment as a link does, whatever the weights."""
+    return str(replace(experiment, revision="").to_query())
+
+
+def answers(sentence: object, experiment: Any) -> bool:
+    """Whether the sentence on the page is that of an experiment."""
+    return isinstance(sentence, dict) and sentence.get("query") == query(experiment)
+
+
+def too_long(ready: Ready, runner: Runner) -> Sentence | None:
+    """Return what to say instead of a run that takes long and that nobody asked for, else None."""
+    price = runner.price(ready)
+    if price.seconds < UNASKED_SECONDS:
+        return None
+    about = f"This takes about {duration(price.seconds)} on this machine."
+    return {
+        "text": f"{about} Press Run to start it; fewer seeds and steps take less.",
+        "note": f"{price.calls:,} network calls of {ready.model.name}.",
+    }
+
+
+def stopped(sentence: object) -> Sentence | None:
+    """Return the sentence after Stop, from the one on the page; None where nothing was running."""
+    if not isinstance(sentence, dict):
+        return None
+    done = sentence.get("done")
+    total = sentence.get("total")
+    if type(done) is not int or type(total) is not int:
+        return None
+    text = f"Stopped after step {done} of {total}. What is shown are the estimates so far."
+    return {"text": text, "note": ""}
