@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from urllib.parse import parse_qsl, urlencode
 
 from diffdemo.diffusion.terms import SEED_END
@@ -22,8 +22,11 @@ from diffdemo.lab import fields
 from diffdemo.lab.field import Field, accept_all, fields_of
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from diffdemo.diffusion.schedule import Schedule
     from diffdemo.lab.prepare import Ready
+    from diffdemo.lab.progress import Progress
 
 VERSION = "1"
 MAX_QUERY = 8000  # characters of a link's query
@@ -107,9 +110,25 @@ class Experiment:
         """Count the network calls of a run, each for one picture; nearly, for fixed points."""
         return int(self.part("run").calls(self, schedule))
 
-    def run(self, ready: "Ready") -> Iterator[Any]:
+    def run(self, ready: "Ready") -> Iterator["Progress | Result"]:
         """Run it; yields Progress after each network call, and last the result."""
         yield from self.part("run").run(self, ready)
+
+
+class Result(Protocol):
+    """What a run ends with; each experiment has its own."""
+
+    @property
+    def experiment(self) -> Any:
+        """What was run, with the revision of the weights."""
+
+    @property
+    def x0(self) -> "Tensor":
+        """The picture, (1, C, H, W)."""
+
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
 
 
 def check_solver(experiment: Any) -> None:

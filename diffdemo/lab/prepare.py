@@ -10,10 +10,11 @@ from PIL import Image
 from torch import Tensor
 
 from diffdemo.errors import ExperimentError, ModelError, PictureError
-from diffdemo.lab.experiment import Experiment
+from diffdemo.lab.experiment import Experiment, Result
 from diffdemo.lab.fields import MAX_PNG
 from diffdemo.lab.judge import Judge
 from diffdemo.lab.notation import picture_from_png, png_from_picture
+from diffdemo.lab.progress import Progress
 from diffdemo.models import TABLE, Model, find, load_model
 from diffdemo.pictures import decoding, digits, faces, images
 
@@ -55,7 +56,7 @@ class Ready:
         """Count the network calls of the run, each for one picture."""
         return int(self.experiment.calls(self.model.schedule))
 
-    def run(self) -> Iterator[Any]:
+    def run(self) -> Iterator[Progress | Result]:
         """Run it; yields Progress after each network call, and last the result."""
         return self.experiment.run(self)
 

@@ -6,14 +6,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 from weakref import WeakValueDictionary
 
 from PIL import Image
 
 from diffdemo.errors import BudgetError, DiffdemoError
 from diffdemo.lab.cache import Cache
-from diffdemo.lab.experiment import Experiment
+from diffdemo.lab.experiment import Experiment, Result
 from diffdemo.lab.prepare import Ready, prepare
 from diffdemo.lab.progress import Progress
 from diffdemo.models import BUNDLED, Model, duration, estimate_seconds
@@ -61,7 +60,7 @@ class Runner:
     def _price_of(model: Model, calls: int) -> Price:
         return Price(calls, estimate_seconds(model, calls, 1))
 
-    def stream(self, ready: Ready) -> Iterator[Any]:
+    def stream(self, ready: Ready) -> Iterator[Progress | Result]:
         """Yield Progress after each network call, and last the result; a cached one at once.
 
         Raises:
@@ -77,12 +76,13 @@ class Runner:
                 self.cache.put(ready.key, item)
             yield item
 
-    def run(self, ready: Ready) -> Any:
+    def run(self, ready: Ready) -> Result:
         """Return the result that `stream` ends with; errors as there."""
         (result,) = deque(self.stream(ready), maxlen=1)
+        assert not isinstance(result, Progress)
         return result
 
-    def cached(self, experiment: Experiment) -> Any:
+    def cached(self, experiment: Experiment) -> Result | None:
         """Return the result of an experiment with a bundled model if it is held, else None."""
         if experiment.model not in BUNDLED or experiment.picture.startswith("sha256:"):
             return None
@@ -133,7 +133,7 @@ class Runner:
             )
         return price
 
-    def _in_time(self, items: Iterator[Any]) -> Iterator[Any]:
+    def _in_time(self, items: Iterator[Progress | Result]) -> Iterator[Progress | Result]:
         """Yield the same items, unless they take far longer than the limit."""
         began = time.monotonic()
         for item in items:
@@ -146,7 +146,9 @@ class Runner:
                     "one here. Fewer seeds, steps or levels take less."
                 )
 
-    def _logged(self, ready: Ready, price: Price, items: Iterator[Any]) -> Iterator[Any]:
+    def _logged(
+        self, ready: Ready, price: Price, items: Iterator[Progress | Result]
+    ) -> Iterator[Progress | Result]:
         """Yield the same items, and log one line when they end, however they do."""
         began = time.monotonic()
         outcome = "stopped"
@@ -166,7 +168,7 @@ class Runner:
             log.info(text, e.kind, outcome, e.model, price.calls, seconds)
 
 
-def _items(ready: Ready) -> Iterator[Any]:
+def _items(ready: Ready) -> Iterator[Progress | Result]:
     """Run on the model's device, or on a GPU that is lent for the run."""
     if LENT_GPU is None:
         return ready.run()
@@ -174,7 +176,7 @@ def _items(ready: Ready) -> Iterator[Any]:
     return _on_lent_gpu(ready.experiment, ready.given)
 
 
-def _run_by_name(experiment: Experiment, given: Image.Image | None) -> Iterator[Any]:
+def _run_by_name(experiment: Experiment, given: Image.Image | None) -> Iterator[Progress | Result]:
     """Run in a process with a GPU; it finds the model by name, for networks are not sent there."""
     yield from prepare(experiment, _by_name[experiment.model], given).run()
 

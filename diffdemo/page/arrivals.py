@@ -13,7 +13,7 @@ from diffdemo.page import files, links
 from diffdemo.page.rail import opening_trip
 from diffdemo.report.portraits import portrait
 from diffdemo.widgets import picking
-from diffdemo.widgets.events import AT_ONCE, safely
+from diffdemo.widgets.events import AT_ONCE, Events, Raw, safely
 from diffdemo.widgets.tab import Updates
 from diffdemo.widgets.uploads import Upload
 
@@ -33,7 +33,7 @@ class Arrivals:
         self.rail = exhibit.rail
         self.models = exhibit.models
 
-    def wire(self) -> list[Any]:
+    def wire(self) -> Events:
         """Connect the events; returns those after which the open tab runs."""
         page = self.page
         rail = self.rail
@@ -98,7 +98,7 @@ class Arrivals:
         """Take a picture that was dropped on the page."""
         return self.take(name, before, files.dropped(event))
 
-    def switch(self, name: object, n: Any) -> Updates:
+    def switch(self, name: object, n: Raw) -> Updates:
         """Show another model: its examples, and controls that suit it."""
         model = self.models[name]
         page = self.page
@@ -115,7 +115,7 @@ class Arrivals:
             page.notice: links.notice(""),
         }
 
-    def loaded(self, name: object, n: Any, wanted: Any) -> Updates:
+    def loaded(self, name: object, n: Raw, wanted: Raw) -> Updates:
         """Show a model that was loaded, or the link that wanted it."""
         if wanted and wanted.model == name:
             return self.restored(wanted)

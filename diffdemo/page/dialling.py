@@ -6,6 +6,7 @@ from typing import Any
 import gradio as gr
 
 from diffdemo.lab import fields
+from diffdemo.report.presenter import Row
 from diffdemo.widgets import views
 from diffdemo.widgets.available import Models
 from diffdemo.widgets.events import sent
@@ -26,7 +27,7 @@ def chosen_n(event: gr.EventData) -> int:
     return n
 
 
-def read_dial(models: Models, name: object, n: Any) -> dict[str, Any]:
+def read_dial(models: Models, name: object, n: Any) -> Row:
     """Return the read-outs of the dial.
 
     Raises:

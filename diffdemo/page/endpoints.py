@@ -11,7 +11,7 @@ from diffdemo.lab.field import Field
 from diffdemo.lab.prepare import prepare
 from diffdemo.lab.progress import Progress
 from diffdemo.lab.runner import Runner
-from diffdemo.report.presenter import present, presenter
+from diffdemo.report.presenter import Row, present, presenter
 from diffdemo.widgets.available import Models
 from diffdemo.widgets.events import Options, safely
 
@@ -30,7 +30,7 @@ def publish(models: Models, runner: Runner, options: Options) -> None:
 
 def endpoint(
     kind: type[Experiment], models: Models, runner: Runner
-) -> Callable[..., Iterator[dict[str, Any]]]:
+) -> Callable[..., Iterator[Row]]:
     """Make a function of an experiment's fields that runs it.
 
     Its signature and docstring are what the API shows. It is a generator, because Gradio can stop
@@ -52,7 +52,7 @@ def endpoint(
         for name, field in fields.items()
     ]
 
-    def run(*values: Any) -> Iterator[dict[str, Any]]:
+    def run(*values: Any) -> Iterator[Row]:
         experiment = kind(**dict(zip(fields, values, strict=False)))
         ready = prepare(experiment, models[experiment.model])
         for item in runner.stream(ready):

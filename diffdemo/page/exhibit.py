@@ -27,7 +27,7 @@ from diffdemo.widgets import views
 from diffdemo.widgets.available import Models
 from diffdemo.widgets.components import RawNumber, RawRadio, html
 from diffdemo.widgets.controls import Settings
-from diffdemo.widgets.events import AT_ONCE, QUIET, Options, safely
+from diffdemo.widgets.events import AT_ONCE, QUIET, Events, Options, Raw, Raws, safely
 from diffdemo.widgets.second_picture import SecondPicture
 from diffdemo.widgets.tab import Tab, Updates
 
@@ -144,7 +144,7 @@ class Exhibit:
         refresh: Options = {**run, "fn": safely(self._refresh), "inputs": current}
         follow: Options = {**run, "fn": safely(self._follow), "inputs": {self.pending}}
         latest: Options = {"trigger_mode": "always_last"}
-        runs: list[Any] = [rail.run.click(**latest, **run), rail.n.release(**latest, **refresh)]
+        runs: Events = [rail.run.click(**latest, **run), rail.n.release(**latest, **refresh)]
         runs.append(self.notice.select(**follow))
         runs += [event.success(**refresh) for event in self._wire_changes()]
         arrivals = Arrivals(self)
@@ -159,7 +159,7 @@ class Exhibit:
         saved = {"inputs": [first.sentence, rail.portrait], "outputs": self.files}
         first.shown.select(safely(saver.save_tile), **saved, **TWO_FILES, **QUIET)
 
-    def _wire_changes(self) -> list[Any]:
+    def _wire_changes(self) -> Events:
         """Connect the controls; returns the events after which the open tab runs."""
         rail = self.rail
         charts = [tab.shown for tab in self.tabs if tab.script == "chart"]
@@ -175,7 +175,7 @@ class Exhibit:
         return events
 
     def _opened(
-        self, number: int, before: object, pending: Any, name: object, n: Any
+        self, number: int, before: object, pending: Raw, name: object, n: Raw
     ) -> tuple[Any, Any, Any]:
         """Return the number of the tab that was opened, and where the dial is now.
 
@@ -189,7 +189,7 @@ class Exhibit:
             return number, gr.skip(), gr.skip()
         return number, moved, views.readouts(model, moved)
 
-    def experiment(self, tab: Tab, values: dict[Any, Any]) -> tuple[Experiment, Model]:
+    def experiment(self, tab: Tab, values: Raws) -> tuple[Experiment, Model]:
         """Return the experiment that the controls describe, and its model.
 
         Args:
@@ -204,7 +204,7 @@ class Exhibit:
         own = {name: values[widget] for name, widget in tab.own.items()}
         return tab.experiment(settings, own), settings.model
 
-    def ready(self, tab: Tab, values: dict[Any, Any]) -> Ready:
+    def ready(self, tab: Tab, values: Raws) -> Ready:
         """Prepare the experiment that the controls describe; arguments and errors as above."""
         experiment, model = self.experiment(tab, values)
         given = None
@@ -212,13 +212,13 @@ class Exhibit:
             given = image_of(values[self.rail.portrait])
         return prepare(experiment, model, given)
 
-    def _run(self, values: dict[Any, Any]) -> Iterator[Updates]:
+    def _run(self, values: Raws) -> Iterator[Updates]:
         """Run the open tab."""
         tab = self._open_tab(values)
         for updates in tab.run(self.ready(tab, values)):
             yield {**updates, self.pending: None}
 
-    def _refresh(self, values: dict[Any, Any]) -> Iterator[Updates]:
+    def _refresh(self, values: Raws) -> Iterator[Updates]:
         """Run the open tab, unless it shows what the controls describe, or a link runs next."""
         tab = self._open_tab(values)
         ready = None if values[self.pending] else self.ready(tab, values)
@@ -227,7 +227,7 @@ class Exhibit:
         else:
             yield from self._unasked(tab, ready)
 
-    def _follow(self, values: dict[Any, Any]) -> Iterator[Updates]:
+    def _follow(self, values: Raws) -> Iterator[Updates]:
         """Run the experiment of a link or a file."""
         if not values[self.pending]:
             yield {self.pending: gr.skip()}
@@ -245,7 +245,7 @@ class Exhibit:
         else:
             yield from tab.run(ready)
 
-    def _open_tab(self, values: dict[Any, Any]) -> Tab:
+    def _open_tab(self, values: Raws) -> Tab:
         """Return the tab that the browser says is open.
 
         Raises:

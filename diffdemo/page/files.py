@@ -1,7 +1,6 @@
 """Files in and out: what a visitor drops on the page, and a finished run to save."""
 
 import base64
-from typing import Any
 
 import gradio as gr
 
@@ -13,6 +12,7 @@ from diffdemo.lab.runner import Runner
 from diffdemo.pictures import decoding
 from diffdemo.report import exports
 from diffdemo.report.portraits import image_of
+from diffdemo.report.presenter import Row
 from diffdemo.widgets.available import Models
 from diffdemo.widgets.events import sent
 from diffdemo.widgets.uploads import Upload, read_upload
@@ -57,7 +57,7 @@ class Saver:
         self.models = models
         self.runner = runner
 
-    def save(self, sentence: object, portrait: object, event: gr.EventData) -> dict[str, Any]:
+    def save(self, sentence: object, portrait: object, event: gr.EventData) -> Row:
         """Make a file of a run for the browser to save.
 
         Args:
@@ -82,7 +82,7 @@ class Saver:
         name = f"{ready.experiment.kind}{exports.suffix(kind)}"
         return _download(name, MIME[kind], data)
 
-    def save_tile(self, sentence: object, portrait: object, event: gr.EventData) -> dict[str, Any]:
+    def save_tile(self, sentence: object, portrait: object, event: gr.EventData) -> Row:
         """Make a PNG of one picture of a run; `event.index` is its name. Otherwise as `save`."""
         ready = self._ready(sentence, portrait)
         name = sent(event, "index")
@@ -99,7 +99,7 @@ class Saver:
         return prepare(e, self.models[e.model], given)
 
 
-def _download(name: str, mime: str, data: bytes) -> dict[str, Any]:
+def _download(name: str, mime: str, data: bytes) -> Row:
     """Return a file as the page's script takes it."""
     if len(data) > MAX_BYTES:
         size = f"This file has {len(data) // 1_000_000} MB"

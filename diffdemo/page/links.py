@@ -1,7 +1,6 @@
 """Links into the page: what an address asks for, and what the page says about it."""
 
 import secrets
-from typing import Any
 from urllib.parse import urlencode
 
 import torch
@@ -10,6 +9,7 @@ from diffdemo.errors import DiffdemoError, ExperimentError
 from diffdemo.lab.experiment import Experiment, experiment_from_query
 from diffdemo.lab.fields import by_hash
 from diffdemo.models import Model
+from diffdemo.report.presenter import Row
 
 
 def linked_experiment(parameters: dict[str, str]) -> Experiment | None:
@@ -78,7 +78,7 @@ def broken_link(error: DiffdemoError) -> str:
     return f"{error} The page shows its first example instead."
 
 
-def notice(text: str, run: str = "") -> dict[str, Any]:
+def notice(text: str, run: str = "") -> Row:
     """Return the notice above the tabs.
 
     Args:

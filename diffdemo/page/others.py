@@ -8,6 +8,7 @@ import gradio as gr
 from diffdemo import models
 from diffdemo.errors import ModelError
 from diffdemo.models import Loading, estimate_seconds
+from diffdemo.report.presenter import Row
 from diffdemo.widgets.available import Models, entry_of
 from diffdemo.widgets.components import RawDropdown, html, progress_bar
 from diffdemo.widgets.events import AT_ONCE, QUIET, Options, safely
@@ -59,7 +60,7 @@ class OtherModels:
         return {self.fold: gr.Accordion(open=True), self.name: name, self.card: card(name)}
 
 
-def card(name: object) -> dict[str, Any]:
+def card(name: object) -> Row:
     """Return what to know of a model before it is loaded.
 
     Raises:
@@ -79,7 +80,7 @@ def card(name: object) -> dict[str, Any]:
     }
 
 
-def loading(state: Loading, shown: Options) -> dict[str, Any]:
+def loading(state: Loading, shown: Options) -> Row:
     """Return the card while the model loads."""
     done = f"{state.done / MEGA:,.0f}"
     total = f" of {state.total / MEGA:,.0f}" if state.total else ""
@@ -87,7 +88,7 @@ def loading(state: Loading, shown: Options) -> dict[str, Any]:
     return {**shown, "note": note, "done": state.done, "total": state.total}
 
 
-def fetch(available: Models, name: object) -> Iterator[tuple[dict[str, Any], Any]]:
+def fetch(available: Models, name: object) -> Iterator[tuple[Row, Any]]:
     """Load a model; yields the card, and last the model switch, which then offers it.
 
     Raises:

@@ -14,7 +14,7 @@ from diffdemo.widgets import pad, picking, views
 from diffdemo.widgets.available import Models
 from diffdemo.widgets.components import RawNumber, UploadBox, choice, html, line, slider
 from diffdemo.widgets.controls import BEST, COUNT, FIRST, PER_LEVEL, SAMPLER
-from diffdemo.widgets.events import AT_ONCE, Options, safely
+from diffdemo.widgets.events import AT_ONCE, Events, Options, safely
 from diffdemo.widgets.tab import Updates, shown
 
 MAX_STEPS = 200
@@ -159,7 +159,7 @@ class Rail:
         switch = gr.update(choices=self.models.names, value=e.model)
         return {self.switch: switch, self.portrait: picture, **self.updates(model, n), **own}
 
-    def wire(self, charts: list[Any]) -> list[Any]:
+    def wire(self, charts: list[gr.HTML]) -> Events:
         """Connect the rail's own events; returns those after which the open tab runs.
 
         Args:

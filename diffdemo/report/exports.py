@@ -20,7 +20,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from diffdemo.diffusion.schedule import Schedule
 from diffdemo.errors import DiffdemoError, ExperimentError, PictureError
-from diffdemo.lab.experiment import MAX_QUERY, Experiment, experiment_from_query
+from diffdemo.lab.experiment import MAX_QUERY, Experiment, Result, experiment_from_query
 from diffdemo.lab.fields import by_hash
 from diffdemo.lab.prepare import resolve
 from diffdemo.pictures import decoding, images
@@ -62,7 +62,7 @@ def suffix(kind: str) -> str:
 
 
 def export(
-    result: Any,
+    result: Result,
     kind: str,
     schedule: Schedule | None = None,
     remember: bool = True,
@@ -98,7 +98,7 @@ def export(
 
 
 def write(
-    result: Any,
+    result: Result,
     path: str | Path,
     schedule: Schedule | None = None,
     given: Image.Image | None = None,
@@ -146,7 +146,9 @@ def save(data: bytes, path: Path) -> None:
         raise DiffdemoError(f"The file {str(path)!r} could not be written: {cause}.") from error
 
 
-def tile(result: Any, name: str, remember: bool = True, given: Image.Image | None = None) -> bytes:
+def tile(
+    result: Result, name: str, remember: bool = True, given: Image.Image | None = None
+) -> bytes:
     """Return one picture of a result as a PNG file, enlarged to TILE pixels if it is smaller.
 
     Args:
@@ -229,7 +231,7 @@ def _csv(presenter: Presenter) -> bytes:
     return text.getvalue().encode()
 
 
-def _film(result: Any, kind: str, schedule: Schedule | None) -> bytes:
+def _film(result: Result, kind: str, schedule: Schedule | None) -> bytes:
     check_film(type(result.experiment))
     schedule = schedule or resolve(result.experiment, None).schedule
     frames = [Image.fromarray(frame) for frame in film(result, schedule)]

@@ -10,7 +10,7 @@ import numpy as np
 
 from diffdemo.diffusion.schedule import Schedule
 from diffdemo.errors import DiffdemoError
-from diffdemo.lab.experiment import KINDS, Experiment
+from diffdemo.lab.experiment import KINDS, Experiment, Result
 from diffdemo.pictures.images import data_uri
 from diffdemo.report.sheets import TileRow
 from diffdemo.report.words import MY_OWN, YOURS, settings
@@ -32,7 +32,7 @@ class Presenter:
 
     returns: ClassVar[str]
 
-    def __init__(self, result: Any):
+    def __init__(self, result: Result):
         self.result = result
         self.experiment = result.experiment
 
@@ -95,7 +95,7 @@ class Presenter:
         return "\n\n".join(parts) + "\n"
 
 
-def present(result: Any) -> Presenter:
+def present(result: Result) -> Presenter:
     """Return the presenter of a result.
 
     Raises:
@@ -132,7 +132,7 @@ def check_film(kind: type[Experiment]) -> None:
         )
 
 
-def film(result: Any, schedule: Schedule) -> list[np.ndarray]:
+def film(result: Result, schedule: Schedule) -> list[np.ndarray]:
     """Draw the stills of a film, (H, W, 3) uint8 each, all of one size, no two in a row alike.
 
     Args:

@@ -9,6 +9,7 @@ from diffdemo.lab.notation import MAX_SEEDS, format_seeds
 from diffdemo.models import Model
 from diffdemo.report.portraits import picture_of
 from diffdemo.widgets.available import Models
+from diffdemo.widgets.events import Raw
 
 Values = dict[str, Any]  # by name: raw values, as the browser sent them
 
@@ -48,19 +49,19 @@ class Settings:
     """
 
     model: Model
-    picture: Any
-    n: Any
+    picture: Raw
+    n: Raw
     first: int
     count: int
-    steps: Any
-    eta: Any
-    solver: Any
-    spacing: Any
-    start: Any
-    per_level: Any
-    listed: Any
-    prompt: Any
-    guidance: Any
+    steps: Raw
+    eta: Raw
+    solver: Raw
+    spacing: Raw
+    start: Raw
+    per_level: Raw
+    listed: Raw
+    prompt: Raw
+    guidance: Raw
 
     @classmethod
     def read(cls, models: Models, values: Values) -> "Settings":

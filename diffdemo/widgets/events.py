@@ -13,6 +13,9 @@ from diffdemo.errors import UNFORESEEN, DiffdemoError
 
 log = logging.getLogger("diffdemo")
 Options = dict[str, Any]  # keyword arguments of Gradio's functions
+Events = list[Any]  # of Gradio, to listen to
+Raw = Any  # a value as the browser sent it
+Raws = dict[Any, Raw]  # by component
 
 # Options of most events. No progress is shown on any component: Gradio would copy the value of
 # every output at each step and run a clock in it, which takes a third of a core.

@@ -9,6 +9,7 @@ from torch import Tensor
 from diffdemo.errors import PictureError
 from diffdemo.models import Model
 from diffdemo.pictures import faces, images
+from diffdemo.report.presenter import Row
 from diffdemo.widgets.components import html
 
 # In this order two short palettes share a row.
@@ -39,7 +40,7 @@ TEMPLATE = """
 """
 
 
-def swatches() -> list[dict[str, Any]]:
+def swatches() -> list[Row]:
     """Return the colours of the face palettes, each once, white and black last.
 
     Returns:
@@ -67,7 +68,7 @@ def fits(model: Model) -> bool:
     return max(model.picture_shape[1:]) <= LARGEST
 
 
-def pad_value(model: Model, x0: Tensor | None = None) -> dict[str, Any]:
+def pad_value(model: Model, x0: Tensor | None = None) -> Row:
     """Return what the pad shows for a model: a blank board, or a picture to draw on.
 
     Args:
@@ -135,6 +136,6 @@ def read_drawing(model: Model, value: object) -> Tensor:
     return images.from_uint8(((codes >> SHIFTS[-channels:]) & 255).astype(np.uint8))
 
 
-def pad(value: dict[str, Any], **options: Any) -> gr.HTML:
+def pad(value: Row, **options: Any) -> gr.HTML:
     """Make the pad; its `select` event carries the drawing as `event.value`."""
     return html("pad", TEMPLATE, "pad", value, **options)

@@ -10,7 +10,7 @@ from diffdemo.report.portraits import Portrait, picture_of
 from diffdemo.widgets import picking
 from diffdemo.widgets.available import Models
 from diffdemo.widgets.components import html
-from diffdemo.widgets.events import AT_ONCE, Options, safely
+from diffdemo.widgets.events import AT_ONCE, Events, Options, safely
 
 LABEL = "Examples for the second picture"
 STRIP = f'<div class="examples" role="group" aria-label="{LABEL}"></div>'
@@ -47,7 +47,7 @@ class SecondPicture:
         portraits = picking.example_portraits(self.models.first)
         self.strips.append(html("examples", STRIP, "rail", portraits, elem_id=elem_id))
 
-    def wire(self, switch: Any, picture: Any) -> list[Any]:
+    def wire(self, switch: gr.Radio, picture: gr.HTML) -> Events:
         """Connect the events; returns those after which the open tab runs.
 
         Args:

@@ -9,15 +9,16 @@ from typing import Any, ClassVar
 import gradio as gr
 
 from diffdemo.lab import fields
-from diffdemo.lab.experiment import Experiment
+from diffdemo.lab.experiment import Experiment, Result
 from diffdemo.lab.prepare import Ready
 from diffdemo.lab.progress import Progress
 from diffdemo.lab.runner import Runner
 from diffdemo.models import Model
-from diffdemo.report.presenter import present
+from diffdemo.report.presenter import Row, present
 from diffdemo.widgets import picking, views
 from diffdemo.widgets.components import STATIC, html, progress_bar
 from diffdemo.widgets.controls import ControlValues, Settings, Values
+from diffdemo.widgets.events import Events
 from diffdemo.widgets.second_picture import SecondPicture
 
 SENTENCE = (
@@ -111,7 +112,7 @@ class Tab:
         """Return the listeners, as `widget.release`, of controls after which the tab runs."""
         return []
 
-    def wire(self, portrait: object) -> list[Any]:
+    def wire(self, portrait: object) -> Events:
         """Connect events of its own; returns those after which the tab runs.
 
         Args:
@@ -166,17 +167,19 @@ class Tab:
         """Say what a run does while it works."""
         raise NotImplementedError
 
-    def partial(self, progress: Progress, ready: Ready) -> dict[str, Any] | None:
+    def partial(self, progress: Progress, ready: Ready) -> Row | None:
         """Return what the picture shows while a run works; None leaves it as it is."""
         return None
 
-    def finished(self, result: Any, ready: Ready) -> Updates:
+    def finished(self, result: Result, ready: Ready) -> Updates:
         """Return what sentence and picture show of a finished run."""
         presenter = present(result)
         sentence = {**views.finished(presenter, ready), "fresh": True}
         return {self.sentence: sentence, self.shown: presenter.page()}
 
-    def paced(self, items: Iterator[Any], begun: bool = False) -> Iterator[tuple[Any, bool]]:
+    def paced(
+        self, items: Iterator[Progress | Result], begun: bool = False
+    ) -> Iterator[tuple[Any, bool]]:
         """Yield the items that are worth sending, each with whether its pictures are due.
 
         The last is always sent. A run that ends within the first pause sends nothing else.

@@ -8,7 +8,7 @@ from diffdemo.lab.prepare import Ready
 from diffdemo.lab.progress import Progress
 from diffdemo.lab.runner import Runner
 from diffdemo.models import Model, duration
-from diffdemo.report.presenter import Presenter, animated
+from diffdemo.report.presenter import Presenter, Row, animated
 
 Sentence = dict[str, Any]
 
@@ -22,7 +22,7 @@ WAITING: Sentence = {"text": "Computing …", "note": ""}
 UNASKED_SECONDS = 60  # that a run may take which nobody asked for by pressing Run
 
 
-def readouts(model: Model, n: int) -> dict[str, Any]:
+def readouts(model: Model, n: int) -> Row:
     """Say what n steps of noise mean, with the landmarks of the dial."""
     T = model.schedule.T
     alpha_bar = float(model.schedule.alpha_bar[n])

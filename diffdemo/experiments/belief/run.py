@@ -78,6 +78,11 @@ class SweepResult:
     frames: tuple[BeliefResult, ...]
     seconds: float
 
+    @property
+    def x0(self) -> Tensor:
+        """The picture, (1, C, H, W)."""
+        return self.frames[0].x0
+
 
 def calls(e: Belief, schedule: Schedule) -> int:
     """Count the network calls of a run, each for one picture: one guess for each noisy level."""

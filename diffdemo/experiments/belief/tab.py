@@ -89,7 +89,7 @@ class Tab(tab.Tab):
             yield {self.sentence: no_line_up(ready), self.shown: None}
             return
         sweep = BeliefSweep.over(e, even_levels(model, FRAMES))
-        found = self.runner.run(prepare(sweep, model, ready.given))
+        found: Any = self.runner.run(prepare(sweep, model, ready.given))
         frames = {frame.experiment.n: frame for frame in found.frames}
         if e.n not in frames:
             frames[e.n] = self.runner.run(ready)
