@@ -5,8 +5,10 @@ Nothing but a DiffdemoError is ever raised.
 
 import base64
 import random
+from functools import cache
 from types import SimpleNamespace
 
+import gradio as gr
 import hostile_pictures
 import hypothesis
 import pytest
@@ -19,11 +21,13 @@ from diffdemo.experiments import RoundTrip
 from diffdemo.lab import notation
 from diffdemo.lab.experiment import KINDS, experiment_from_query
 from diffdemo.lab.fields import PICTURE
+from diffdemo.lab.runner import Runner
 from diffdemo.page import files, links
 from diffdemo.pictures import decoding
 from diffdemo.report import exports
 from diffdemo.widgets import pad
 from diffdemo.widgets.controls import Settings
+from diffdemo.widgets.second_picture import SecondPicture
 
 KEYS = ("picture", "src", "path", "pixels", "side", "a")
 LEAVES = st.one_of(
@@ -87,9 +91,20 @@ def accept_in_every_kind(value, models):
             field.accept(value)
 
 
+@cache
+def usual_values(kind, models):
+    """The raw values of a tab's own controls: listed, or what they show at first."""
+    if kind in OWN:
+        return OWN[kind]
+    with gr.Blocks():
+        tab = KINDS[kind].part("tab").Tab(Runner(), SecondPicture(models))
+        tab.layout()
+    return {name: widget.value for name, widget in tab.own.items()}
+
+
 def read_controls(value, models):
     kind, rail, own = value
-    known = {name: own.get(name, usual) for name, usual in OWN[kind].items()}
+    known = {name: own.get(name, usual) for name, usual in usual_values(kind, models).items()}
     tab = KINDS[kind].part("tab").Tab(None, SimpleNamespace(portrait=None))
     return tab.experiment(Settings.read(models, {**RAIL, **rail}), known)
 
