@@ -341,3 +341,9 @@ def test_adding_and_clearing_run_the_tab(tab_of):
     with gr.Blocks():
         tab = tab_of(Belief)
         assert len(tab.wire(tab.second.portrait)) == 2
+
+
+def test_a_run_of_the_tab_reads_its_picture_once(faces_model, tab_of, monkeypatch):
+    ready = prepare(Belief(n=333), faces_model)
+    monkeypatch.setattr("diffdemo.lab.prepare.original_picture", None)
+    assert len(list(tab_of(Belief).run(ready))) == 1

@@ -1,6 +1,7 @@
 """The tab "What could it have been?": the exact posterior, beside the network's own guess."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from diffdemo.errors import ExperimentError
 from diffdemo.experiments.belief import LINE_UP, Belief, BeliefSweep
 from diffdemo.experiments.belief.words import flipbook, flipbook_note
 from diffdemo.lab import fields
-from diffdemo.lab.prepare import Ready, prepare
+from diffdemo.lab.prepare import Ready
 from diffdemo.models import Model
 from diffdemo.report.portraits import Portrait, picture_of
 from diffdemo.report.presenter import present
@@ -89,7 +90,7 @@ class Tab(tab.Tab):
             yield {self.sentence: no_line_up(ready), self.shown: None}
             return
         sweep = BeliefSweep.over(e, even_levels(model, FRAMES))
-        found: Any = self.runner.run(prepare(sweep, model, ready.given))
+        found: Any = self.runner.run(replace(ready, experiment=sweep))
         frames = {frame.experiment.n: frame for frame in found.frames}
         if e.n not in frames:
             frames[e.n] = self.runner.run(ready)
