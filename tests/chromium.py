@@ -40,8 +40,9 @@ def start():
 
 
 def pictures(page, kind):
+    """The pictures of the stage: "noise" or "reconstruction", as PNG data URIs."""
     return page.eval_on_selector_all(
-        f"#map .tile.{kind} image", "nodes => nodes.map(n => n.getAttribute('href'))"
+        f"#stage canvas.{kind}", "nodes => nodes.map(node => node.toDataURL())"
     )
 
 
@@ -50,7 +51,36 @@ def sentence(page, tab="round-trip"):
 
 
 def open_tab(page, title):
-    page.locator("[role=tablist] button, .overflow-dropdown button").filter(has_text=title).click()
+    page.locator("#contents .step").filter(has_text=title).click()
+
+
+def open_settings(page):
+    drawer = page.locator("#settings > button")
+    if "open" not in (drawer.get_attribute("class") or "").split():
+        drawer.click()
+    expect(page.locator("#settings .form, #settings .block").first).to_be_visible()
+
+
+def choose_picture(page):
+    page.locator("#stage .change:visible, #portrait .change:visible").first.click()
+    expect(page.locator("#picker")).to_be_visible()
+
+
+def set_dial(page, n):
+    box = page.locator("#dial .exact input")
+    box.fill(str(n))
+    box.press("Enter")
+
+
+def finished(page, n, tab="round-trip"):
+    """Wait until the stage shows a finished result at n."""
+    page.wait_for_function(
+        "n => { const link = document.querySelector('#round-trip-sentence .share:not([hidden])');"
+        " const items = document.querySelectorAll('#stage .pair.back, #stage .pair.changed');"
+        " return link && items.length && location.search.includes(`&n=${n}&`); }",
+        arg=n,
+        timeout=WAIT,
+    )
 
 
 def set_number(page, selector, value):

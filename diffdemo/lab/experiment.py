@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 VERSION = "1"
 MAX_QUERY = 8000  # characters of a link's query
-# Names that Gradio, Spaces and other sites add to an address.
-FOREIGN = re.compile(r"__|utm_|fbclid$|gclid$|ref$|logs$|deep_link$")
+# Names that Gradio, Spaces, other sites and the page itself (?stage=1) add to an address.
+FOREIGN = re.compile(r"__|utm_|fbclid$|gclid$|ref$|logs$|deep_link$|stage$")
 FIRST = ("model", "picture")  # fields that a query names first ...
 LAST = ("revision", "prompt", "guidance")  # ... and last
 

@@ -1,6 +1,7 @@
 """What arrives from outside: links, uploaded and dropped pictures, and other models."""
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
 
 import gradio as gr
 from PIL import Image
@@ -9,11 +10,11 @@ from diffdemo.errors import DiffdemoError
 from diffdemo.lab import fields
 from diffdemo.lab.fields import by_hash
 from diffdemo.lab.prepare import check_levels, prepare, resolve
-from diffdemo.page import files, links
-from diffdemo.page.rail import opening_trip
-from diffdemo.report.portraits import portrait
+from diffdemo.page import dialling, files, links
+from diffdemo.page.controls import opening_trip
+from diffdemo.report.portraits import image_of, picture_of, portrait
 from diffdemo.widgets import picking
-from diffdemo.widgets.events import AT_ONCE, Events, Raw, safely
+from diffdemo.widgets.events import AT_ONCE, Events, Raw, safely, sent
 from diffdemo.widgets.tab import Updates
 from diffdemo.widgets.uploads import Upload
 
@@ -30,24 +31,26 @@ class Arrivals:
 
     def __init__(self, exhibit: "Exhibit"):
         self.page = exhibit
-        self.rail = exhibit.rail
+        self.controls = exhibit.controls
         self.models = exhibit.models
 
     def wire(self) -> Events:
         """Connect the events; returns those after which the open tab runs."""
         page = self.page
-        rail = self.rail
+        controls = self.controls
         others = page.others
         outputs = self._outputs()
         page.demo.load(safely(self.arrive), page.tabs[0].sentence, outputs, **AT_ONCE)
-        upload = [rail.switch, rail.portrait, rail.upload]
-        drop = [rail.switch, rail.portrait]
-        switch = [rail.switch, rail.n]
-        loaded = others.wire(rail.switch)
+        upload = [controls.switch, controls.portrait, controls.upload]
+        drop = [controls.switch, controls.portrait]
+        switch = [controls.switch, controls.n]
+        loaded = others.wire(controls.switch)
+        shown = [page.open, controls.portrait]
+        page.history.select(safely(self.back), shown, outputs, **AT_ONCE)
         return [
-            rail.upload.input(safely(self.take), upload, outputs, **AT_ONCE),
+            controls.upload.input(safely(self.take), upload, outputs, **AT_ONCE),
             page.files.select(safely(self.drop), drop, outputs, **AT_ONCE),
-            rail.switch.input(safely(self.switch), switch, outputs, **AT_ONCE),
+            controls.switch.input(safely(self.switch), switch, outputs, **AT_ONCE),
             loaded.success(safely(self.loaded), [*switch, page.wanted], outputs, **AT_ONCE),
         ]
 
@@ -55,7 +58,12 @@ class Arrivals:
         """All components that a handler may change."""
         page = self.page
         own = [widget for tab in page.tabs for widget in tab.own.values()]
-        controls = [*self.rail.settings.values(), *self.rail.by_model, *page.second.strips, *own]
+        controls = [
+            *self.controls.settings.values(),
+            *self.controls.by_model,
+            *page.second.strips,
+            *own,
+        ]
         state = [page.strip, page.open, page.pending, page.wanted, page.notice]
         others = [page.others.fold, page.others.name, page.others.card]
         return list(dict.fromkeys([*controls, *state, *others]))
@@ -83,6 +91,18 @@ class Arrivals:
         shown = self.restored(trip, opened=0)
         return {**shown, self.page.notice: links.notice(text, run=trip.kind)}
 
+    def back(self, opened: Raw, shown: Raw, event: gr.EventData) -> Updates:
+        """Show the run that the browser went back or forward to; `event.value` is its query.
+
+        Raises:
+            DiffdemoError: there is no such run here.
+        """
+        query = sent(event, "value")
+        text = query.removeprefix("?") if isinstance(query, str) else ""
+        e = links.linked_experiment(dict(parse_qsl(text))) or opening_trip(self.models)
+        here = by_hash(e.picture) and picture_of(shown) == e.picture
+        return self.restored(e, image_of(shown) if here else None, opened)
+
     def take(self, name: object, before: object, upload: Upload | None) -> Updates:
         """Take a visitor's picture, or the experiment that it brings."""
         page = self.page
@@ -92,34 +112,34 @@ class Arrivals:
             return self.restored(upload.experiment, upload.given)
         picked = picking.pick_upload(self.models, name, upload.picture)
         text = links.other_picture(before, picked)
-        return {self.rail.portrait: picked, page.notice: links.notice(text)}
+        return {self.controls.portrait: picked, page.notice: links.notice(text)}
 
     def drop(self, name: object, before: object, event: gr.EventData) -> Updates:
         """Take a picture that was dropped on the page."""
         return self.take(name, before, files.dropped(event))
 
-    def switch(self, name: object, n: Raw) -> Updates:
+    def switch(self, name: object, dial: Raw) -> Updates:
         """Show another model: its examples, and controls that suit it."""
         model = self.models[name]
         page = self.page
-        level = min(fields.N.accept(n), model.schedule.T)
+        level = min(fields.N.accept(dialling.n_of(dial)), model.schedule.T)
         cleared: Updates = {}
         for tab in page.tabs:
             cleared |= tab.cleared()
         first = picking.portrait_of(model, picking.examples(model)[0])
         return {
-            self.rail.portrait: first,
+            self.controls.portrait: first,
             **cleared,
-            **self.rail.updates(model, level),
+            **self.controls.updates(model, level),
             **page.second.updates(model),
             page.notice: links.notice(""),
         }
 
-    def loaded(self, name: object, n: Raw, wanted: Raw) -> Updates:
+    def loaded(self, name: object, dial: Raw, wanted: Raw) -> Updates:
         """Show a model that was loaded, or the link that wanted it."""
         if wanted and wanted.model == name:
             return self.restored(wanted)
-        return self.switch(name, n)
+        return self.switch(name, dial)
 
     def restored(
         self, e: Any, given: Image.Image | None = None, opened: int | None = None
@@ -151,7 +171,7 @@ class Arrivals:
         return {
             **opening,
             **page.second.updates(model),
-            **self.rail.restore(e, values.rail, model, picture),
+            **self.controls.restore(e, values.rail, model, picture),
             **tab.updates(values, model),
             page.open: number,
             page.pending: (e, given and model.fit_picture(given)) if here else None,

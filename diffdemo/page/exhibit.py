@@ -1,7 +1,8 @@
-"""Put the page together: header, model switch, rail, tabs, endpoints, and what connects them."""
+"""Put the page together: header, tabs, dial, settings, endpoints, and what connects them."""
 
 import math
 import os
+import secrets
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -14,30 +15,32 @@ from diffdemo.lab.fields import by_hash
 from diffdemo.lab.prepare import Ready, prepare
 from diffdemo.lab.runner import Runner
 from diffdemo.models import Model, load_model
-from diffdemo.page import answer, endpoints, links, opening
+from diffdemo.page import answer, dialling, endpoints, links, opening
 from diffdemo.page.arrivals import Arrivals
+from diffdemo.page.controls import Controls, opening_trip
 from diffdemo.page.files import Saver
+from diffdemo.page.navigation import navigation
 from diffdemo.page.others import OtherModels
-from diffdemo.page.rail import Rail, opening_trip
 from diffdemo.report.portraits import image_of
 from diffdemo.serving import health
 from diffdemo.serving.guard import KEPT_SECONDS
 from diffdemo.serving.turns import take_turns
 from diffdemo.widgets import views
 from diffdemo.widgets.available import Models
-from diffdemo.widgets.components import RawNumber, RawRadio, html
+from diffdemo.widgets.components import RawNumber, html
 from diffdemo.widgets.controls import Settings
-from diffdemo.widgets.events import AT_ONCE, QUIET, Events, Options, Raw, Raws, safely
+from diffdemo.widgets.events import AT_ONCE, ONE_RUN, QUIET, Events, Options, Raw, Raws, safely
 from diffdemo.widgets.second_picture import SecondPicture
 from diffdemo.widgets.tab import Tab, Updates
 
 TITLE = "diffdemo: what noise does in a diffusion model"
 THREAD = "https://discuss.huggingface.co/t/23593"
 HEADER = f"""
-<h1>diffdemo</h1>
-<p>Add noise to a picture, let a diffusion model take it away again, and see what comes back. It
-answers <a href="{THREAD}">a thread that asked how diffusion works</a>, with a real model, on this
-machine.</p>
+<h1>How much noise can a picture survive?</h1>
+<p class="lead">Bury a face in noise, let a diffusion model clean it up, and see who comes out.
+Computed by a real model on an ordinary CPU.</p>
+<blockquote>“I add 1000 steps of noise, denoise, and get a different picture. With 200 to 300 steps
+I get mine back. Why?” <a href="{THREAD}">The thread that asked</a></blockquote>
 """
 DROP = (
     '<div class="veil">Drop a picture here; one that was saved on this page brings its '
@@ -46,12 +49,11 @@ DROP = (
 NOTICE = '<p class="notice" role="alert"></p>'
 SPACE_LIMIT = 120.0  # seconds that one run may take on a Space
 QUEUE = 24  # runs that may wait
-ONE_RUN: Options = {"concurrency_id": "model", "concurrency_limit": 1}
 TWO_FILES: Options = {"concurrency_id": "files", "concurrency_limit": 2}
 
 
 class Exhibit:
-    """The page: rail and tabs, and what connects them. One run at a time, of the open tab.
+    """The page: tabs and controls, and what connects them. One run at a time, of the open tab.
 
     Args:
         models: those the page can switch between.
@@ -81,26 +83,26 @@ class Exhibit:
         take_turns(self.demo)
 
     def _layout(self) -> None:
-        names = self.models.names
-        first = self.models.first.name
-        with gr.Row(elem_id="top"):
-            gr.HTML(HEADER, elem_id="header")
-            switch = RawRadio(
-                label="Model", choices=names, value=first, elem_id="model", min_width=160
-            )
-        self.rail = Rail(self.models, switch)
+        self.controls = Controls(self.models)
         self.others = OtherModels(self.models)
+        trip = opening_trip(self.models)
+        gr.HTML(HEADER, elem_id="header")
+        with gr.Row(elem_id="chip"):
+            self.controls.picture(trip)
+            navigation("way", self.tabs)
+        self.notice = html("notice", NOTICE, "notice", links.notice(""))
+        with gr.Column(elem_id="picker"):
+            self.controls.picker()
+        with gr.Tabs(elem_id="tabs") as self.strip:
+            self.places = [self._place(number) for number in range(len(self.tabs))]
+            options: Options = {"id": len(self.tabs), "elem_id": answer.PLACE}
+            with gr.Tab(answer.TITLE, render_children=True, **options):
+                answer.layout(self.tabs)
+        self.controls.drawer(trip)
+        with gr.Column(elem_id="console"):
+            self.controls.console(trip)
+        navigation("contents", self.tabs)
         self.others.layout()
-        with gr.Row(elem_id="page"):
-            with gr.Column(elem_id="rail", scale=0):
-                self.rail.layout(opening_trip(self.models))
-            with gr.Column(elem_id="main"):
-                self.notice = html("notice", NOTICE, "rail", links.notice(""))
-                with gr.Tabs() as self.strip:
-                    self.places = [self._place(number) for number in range(len(self.tabs))]
-                    options: Options = {"id": len(self.tabs), "elem_id": answer.PLACE}
-                    with gr.Tab(answer.TITLE, render_children=True, **options):
-                        answer.layout(self.tabs)
         # Number of the open tab. The browser holds it: Gradio forgets the State of old sessions.
         self.open = RawNumber(0, visible=False)
         # An experiment from a link or a file, and its picture. It runs next.
@@ -108,6 +110,8 @@ class Exhibit:
         # An experiment from a link whose model is not loaded yet.
         self.wanted = gr.State(None)
         self.files = html("files", DROP, "files", None)
+        # Where the browser went back or forward to.
+        self.history = html("history", "<i></i>", "history", None)
 
     def _place(self, number: int) -> gr.Tab:
         """Build one tab."""
@@ -123,7 +127,7 @@ class Exhibit:
     def inputs(self) -> set[Any]:
         """All controls that describe an experiment, and the number of the open tab."""
         own = [widget for tab in self.tabs for widget in tab.own.values()]
-        return {self.open, *self.rail.settings.values(), *own}
+        return {self.open, *self.controls.settings.values(), *own}
 
     @property
     def sentences(self) -> list[Any]:
@@ -131,7 +135,7 @@ class Exhibit:
         return [tab.sentence for tab in self.tabs]
 
     def _wire(self) -> None:
-        rail = self.rail
+        controls = self.controls
         outputs = [*self.sentences, *(tab.shown for tab in self.tabs), self.pending]
         run: Options = {
             "fn": safely(self._run),
@@ -144,50 +148,51 @@ class Exhibit:
         refresh: Options = {**run, "fn": safely(self._refresh), "inputs": current}
         follow: Options = {**run, "fn": safely(self._follow), "inputs": {self.pending}}
         latest: Options = {"trigger_mode": "always_last"}
-        runs: Events = [rail.run.click(**latest, **run), rail.n.release(**latest, **refresh)]
+        runs: Events = [controls.run.click(**latest, **run), controls.n.select(**latest, **refresh)]
         runs.append(self.notice.select(**follow))
         runs += [event.success(**refresh) for event in self._wire_changes()]
         arrivals = Arrivals(self)
         runs += [event.success(**refresh) for event in arrivals.wire()]
         stop: Options = {"fn": _stop, "inputs": self.sentences, "outputs": self.sentences}
-        rail.stop.click(**stop, cancels=runs, **AT_ONCE)
+        controls.stop.click(**stop, cancels=runs, **AT_ONCE)
         saver = Saver(self.models, self.runner)
         for tab in self.tabs:
-            saved: Options = {"inputs": [tab.sentence, rail.portrait], "outputs": self.files}
+            saved: Options = {"inputs": [tab.sentence, controls.portrait], "outputs": self.files}
             tab.sentence.select(safely(saver.save), **saved, **TWO_FILES, **QUIET)
         first = self.tabs[0]
-        saved = {"inputs": [first.sentence, rail.portrait], "outputs": self.files}
+        saved = {"inputs": [first.sentence, controls.portrait], "outputs": self.files}
         first.shown.select(safely(saver.save_tile), **saved, **TWO_FILES, **QUIET)
 
     def _wire_changes(self) -> Events:
         """Connect the controls; returns the events after which the open tab runs."""
-        rail = self.rail
+        controls = self.controls
         charts = [tab.shown for tab in self.tabs if tab.script == "chart"]
-        events = rail.wire(charts)
-        events += self.second.wire(rail.switch, rail.portrait)
+        events = controls.wire(charts)
+        events += self.second.wire(controls.switch, controls.portrait)
         for tab in self.tabs:
-            events += tab.wire(rail.portrait)
+            events += tab.wire(controls.portrait)
             events += [listen(lambda: None, None, None, **AT_ONCE) for listen in tab.changes()]
-        state = [self.open, self.pending, rail.switch, rail.n]
-        shown = [self.open, rail.n, rail.readouts]
+        state = [self.open, self.pending, controls.switch, controls.n]
+        shown = [self.open, controls.n]
         for number, place in enumerate(self.places):
             events.append(place.select(safely(self._opened, number), state, shown, **AT_ONCE))
         return events
 
     def _opened(
-        self, number: int, before: object, pending: Raw, name: object, n: Raw
-    ) -> tuple[Any, Any, Any]:
-        """Return the number of the tab that was opened, and where the dial is now.
+        self, number: int, before: object, pending: Raw, name: object, dial: Raw
+    ) -> tuple[Any, Any]:
+        """Return the number of the tab that was opened, and the dial.
 
         A link has opened its tab, and set the dial, itself.
         """
         model = self.models[name]
         if pending or before == number:
-            return number, gr.skip(), gr.skip()
+            return number, gr.skip()
+        n = dialling.n_of(dial)
         moved = opening.dial_after_opening(self.tabs, self.tabs[number], model, n)
         if moved == n:
-            return number, gr.skip(), gr.skip()
-        return number, moved, views.readouts(model, moved)
+            return number, gr.skip()
+        return number, dialling.dial_value(model, moved)
 
     def experiment(self, tab: Tab, values: Raws) -> tuple[Experiment, Model]:
         """Return the experiment that the controls describe, and its model.
@@ -199,7 +204,8 @@ class Exhibit:
         Raises:
             DiffdemoError: a value is impossible.
         """
-        raw = {name: values[widget] for name, widget in self.rail.settings.items()}
+        raw = {name: values[widget] for name, widget in self.controls.settings.items()}
+        raw["n"] = dialling.n_of(raw["n"])
         settings = Settings.read(self.models, raw)
         own = {name: values[widget] for name, widget in tab.own.items()}
         return tab.experiment(settings, own), settings.model
@@ -209,13 +215,13 @@ class Exhibit:
         experiment, model = self.experiment(tab, values)
         given = None
         if by_hash(experiment.picture):
-            given = image_of(values[self.rail.portrait])
+            given = image_of(values[self.controls.portrait])
         return prepare(experiment, model, given)
 
     def _run(self, values: Raws) -> Iterator[Updates]:
         """Run the open tab."""
         tab = self._open_tab(values)
-        for updates in tab.run(self.ready(tab, values)):
+        for updates in _labelled(tab, tab.run(self.ready(tab, values))):
             yield {**updates, self.pending: None}
 
     def _refresh(self, values: Raws) -> Iterator[Updates]:
@@ -243,7 +249,7 @@ class Exhibit:
         if wait:
             yield {tab.sentence: wait, tab.shown: None}
         else:
-            yield from tab.run(ready)
+            yield from _labelled(tab, tab.run(ready))
 
     def _open_tab(self, values: Raws) -> Tab:
         """Return the tab that the browser says is open.
@@ -272,13 +278,14 @@ class Exhibit:
         tab = self.tabs[0]
         ready = prepare(opening_trip(self.models), self.models.first)
         shown = tab.finished(self.runner.run(ready), ready)
-        tab.sentence.value = {**shown[tab.sentence], "fresh": False}
-        tab.shown.value = shown[tab.shown]
+        shown[tab.sentence] = {**shown[tab.sentence], "fresh": False}
+        for component, value in {**shown, **tab.opened_with(ready)}.items():
+            component.value = value
         self.demo.config = self.demo.get_config_file()  # sent to whoever comes from now on
 
     def precompute(self) -> threading.Thread:
         """Begin to compute what the other tabs open with, while nobody else runs anything."""
-        return opening.precompute(self.tabs[1:], self.rail, self.models, self.runner)
+        return opening.precompute(self.tabs[1:], self.controls, self.models, self.runner)
 
 
 def build(name: str = "faces", device: str | None = None, limit: float | None = None) -> Exhibit:
@@ -309,9 +316,24 @@ def footer() -> str:
     return f"{source}Apache-2.0. Faces after {faces}; digits from MNIST, CC BY-SA 3.0."
 
 
+def _labelled(tab: Tab, updates: Iterator[Updates]) -> Iterator[Updates]:
+    """Name the run in its sentences, so that what arrives after Stop is known to be late."""
+    name = secrets.token_hex(4)
+    for found in updates:
+        if tab.sentence in found:
+            found[tab.sentence] = {**found[tab.sentence], "run": name}
+        yield found
+
+
 def _stop(*sentences: Any) -> list[Any]:
     """Return the sentences after Stop."""
-    found = [views.stopped(sentence) for sentence in sentences]
+    found = [_stopped(sentence) for sentence in sentences]
     if not any(found):
         gr.Info("Nothing was running.")
     return [new or gr.skip() for new in found]
+
+
+def _stopped(sentence: Any) -> views.Sentence | None:
+    """Return the sentence after Stop, which names the run it ended."""
+    found = views.stopped(sentence)
+    return found and {**found, "stopped": str(sentence.get("run"))}

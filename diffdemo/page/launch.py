@@ -12,8 +12,8 @@ from typing import Any
 from starlette.middleware import Middleware
 
 from diffdemo.page import answer, look
+from diffdemo.page.controls import only_used
 from diffdemo.page.exhibit import Exhibit
-from diffdemo.page.rail import only_used
 from diffdemo.serving.guard import Guard
 from diffdemo.serving.health import Health
 from diffdemo.serving.previews import Previews
@@ -48,7 +48,7 @@ def launch_options(exhibit: Exhibit) -> dict[str, Any]:
     ]
     return {
         "theme": look.theme(),
-        "css": look.css() + only_used({**used, answer.PLACE: ()}),
+        "css": look.css() + only_used({**used, answer.PLACE: ()}, exhibit.tabs[0].place()),
         "ssr_mode": False,
         "show_error": False,
         "max_file_size": "8mb",

@@ -29,6 +29,8 @@ SPACE = Size(
 )
 STEPS = ("xxs", "xs", "sm", "md", "lg", "xl", "xxl")
 CORNER = Size(**dict.fromkeys(STEPS, "4px"), name="diffdemo-corner")
+PAPER = "#fbfaf7"  # as --page in look.css
+PAPER_DARK = "#12161f"
 SMALL_PRINT = ("body_text_color_subdued", "input_placeholder_color")
 LINKS = (
     "link_text_color",
@@ -50,7 +52,9 @@ def theme() -> gr.themes.Base:
     )
     light = dict.fromkeys(SMALL_PRINT, "*neutral_600") | dict.fromkeys(LINKS, "*neutral_800")
     dark = dict.fromkeys(SMALL_PRINT, "*neutral_300") | dict.fromkeys(LINKS, "*neutral_100")
-    return base.set(**light, **{f"{name}_dark": value for name, value in dark.items()})
+    paper = {"body_background_fill": PAPER, "body_background_fill_dark": PAPER_DARK}
+    darker = {f"{name}_dark": value for name, value in dark.items()}
+    return base.set(**light, **darker, **paper)
 
 
 def css() -> str:

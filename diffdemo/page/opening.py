@@ -8,7 +8,7 @@ from diffdemo.lab.experiment import Experiment
 from diffdemo.lab.prepare import prepare
 from diffdemo.lab.runner import Runner
 from diffdemo.models import Model
-from diffdemo.page.rail import Rail
+from diffdemo.page.controls import Controls
 from diffdemo.widgets.available import Models
 from diffdemo.widgets.controls import Settings
 from diffdemo.widgets.tab import Tab
@@ -29,21 +29,23 @@ def example_level(tab: Tab, model: Model) -> int:
     return tab.n * model.schedule.T // 1000
 
 
-def example(tab: Tab, rail: Rail, models: Models) -> Experiment:
+def example(tab: Tab, controls: Controls, models: Models) -> Experiment:
     """Return what a tab shows when it is opened on a page that nobody has touched."""
-    values = {name: widget.value for name, widget in rail.settings.items()}
+    values = {name: widget.value for name, widget in controls.settings.items()}
     values["n"] = example_level(tab, models.first)
     own = {name: widget.value for name, widget in tab.own.items()}
     return tab.experiment(Settings.read(models, values), own)
 
 
-def precompute(tabs: Sequence[Tab], rail: Rail, models: Models, runner: Runner) -> threading.Thread:
+def precompute(
+    tabs: Sequence[Tab], controls: Controls, models: Models, runner: Runner
+) -> threading.Thread:
     """Compute the examples of tabs, one after the other, in a thread of their own.
 
     Examples that take too long to run unasked are left out.
     """
     model = models.first
-    examples = [example(tab, rail, models) for tab in tabs]
+    examples = [example(tab, controls, models) for tab in tabs]
     wanted = [(e, model) for e in examples if not too_long(prepare(e, model), runner)]
     thread = threading.Thread(
         target=runner.precompute, args=(wanted,), name="precompute", daemon=True

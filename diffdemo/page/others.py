@@ -1,4 +1,4 @@
-"""The fold "Other models": what the Hugging Face Hub offers, what each takes, and loading one."""
+"""The fold "Use your own model": the command for it, and models of the Hub to load here."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +9,7 @@ from diffdemo import models
 from diffdemo.errors import ModelError
 from diffdemo.models import Loading, estimate_seconds
 from diffdemo.report.presenter import Row
-from diffdemo.widgets.available import Models, entry_of
+from diffdemo.widgets.available import Models
 from diffdemo.widgets.components import RawDropdown, html, progress_bar
 from diffdemo.widgets.events import AT_ONCE, QUIET, Options, safely
 from diffdemo.widgets.tab import Updates
@@ -17,11 +17,12 @@ from diffdemo.widgets.tab import Updates
 ROWS = 4  # seeds and ...
 CALLS = 20  # ... steps of the run whose time is estimated
 CARD = f'<p class="text"></p><p class="note"></p>{progress_bar("Loading")}'
-ABOUT = (
-    "Pixel and latent diffusion models from the Hugging Face Hub, for machines with time or a "
-    "GPU. Nothing is loaded before you ask for it."
-)
+COMMAND = "python app.py --model NAME"
+ABOUT = f"""Run the same experiments on a model of your own: `{COMMAND}` on your machine, where NAME is
+a folder that diffusers saved or a model of the Hugging Face Hub. Here you can load one of the models
+below; nothing is loaded before you ask for it."""
 MEGA = 1_000_000
+LONGEST = 100  # characters of a name that are repeated
 
 
 class OtherModels:
@@ -37,16 +38,21 @@ class OtherModels:
     def layout(self) -> None:
         """Build the controls."""
         names = [entry.name for entry in models.TABLE if not entry.bundled]
-        with gr.Accordion("Other models", open=False, elem_id="others") as self.fold:
+        with gr.Accordion("Use your own model", open=False, elem_id="others") as self.fold:
             gr.Markdown(ABOUT)
             with gr.Row(elem_classes="own"):
                 self.name = RawDropdown(
-                    label="Model", choices=names, value=None, elem_id="other", min_width=260
+                    label="Choose a model, or type the name of another",
+                    choices=names,
+                    value=None,
+                    elem_id="other",
+                    min_width=260,
+                    allow_custom_value=True,
                 )
                 self.load = gr.Button(
                     "Load and use", size="sm", elem_id="load", min_width=120, scale=0
                 )
-            self.card = html("card", CARD, "rail", {})
+            self.card = html("card", CARD, "card", {})
 
     def wire(self, switch: gr.Radio) -> Any:
         """Connect the events; returns the one after which `switch` names the loaded model."""
@@ -61,12 +67,21 @@ class OtherModels:
 
 
 def card(name: object) -> Row:
-    """Return what to know of a model before it is loaded.
+    """Return what to know of a model before it is loaded, or how to run one that is not listed.
 
     Raises:
-        ModelError: it is not in the table.
+        ModelError: the browser sent something else than a name.
     """
-    entry = entry_of(name)
+    if not isinstance(name, str):
+        raise ModelError("The name of a model is text.")
+    if not name.strip():
+        return {}
+    entry = models.find(name.strip())
+    if entry is None:
+        return unlisted(name.strip())
+    if entry.bundled:
+        text = f"The model {entry.name} is here already: choose it in Settings."
+        return {"text": text, "note": ""}
     width, height = entry.picture
     size = "size of the download unknown"
     if entry.megabytes:
@@ -77,6 +92,16 @@ def card(name: object) -> Row:
         "text": entry.description,
         "note": f"{width} x {height} pixels, {size}, licence {entry.licence}, revision {revision}. "
         f"On this machine {ROWS} seeds with {CALLS} steps take about {takes}.",
+    }
+
+
+def unlisted(name: str) -> Row:
+    """Say how to run a model that is not in the table."""
+    shown = name if len(name) <= LONGEST else f"{name[:LONGEST]}…"
+    command = COMMAND.replace("NAME", shown)
+    return {
+        "text": f"{shown} is not one of the models that this page can load.",
+        "note": f"Run it on your own machine: {command}",
     }
 
 

@@ -25,6 +25,7 @@ QUIET: Options = {
     "show_progress_on": [],
 }
 AT_ONCE: Options = {"queue": False, **QUIET}
+ONE_RUN: Options = {"concurrency_id": "model", "concurrency_limit": 1}
 
 
 @contextmanager

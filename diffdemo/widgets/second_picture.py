@@ -28,7 +28,9 @@ class SecondPicture:
         self.strips: list[gr.HTML] = []
         options: Options = {"elem_id": "second", "min_width": 120, "render": False}
         first = second_example(models.first)
-        self.portrait = html("portrait", '<div class="portrait"></div>', "rail", first, **options)
+        self.portrait = html(
+            "portrait", '<div class="portrait"></div>', "portrait", first, **options
+        )
 
     def layout(self) -> None:
         """Build portrait, strip and buttons."""
@@ -45,7 +47,7 @@ class SecondPicture:
     def add_strip(self, elem_id: str) -> None:
         """Build a strip of examples that sets picture B; there may be several."""
         portraits = picking.example_portraits(self.models.first)
-        self.strips.append(html("examples", STRIP, "rail", portraits, elem_id=elem_id))
+        self.strips.append(html("examples", STRIP, "examples", portraits, elem_id=elem_id))
 
     def wire(self, switch: gr.Radio, picture: gr.HTML) -> Events:
         """Connect the events; returns those after which the open tab runs.

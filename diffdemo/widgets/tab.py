@@ -18,12 +18,15 @@ from diffdemo.report.presenter import Row, present
 from diffdemo.widgets import picking, views
 from diffdemo.widgets.components import STATIC, html, progress_bar
 from diffdemo.widgets.controls import ControlValues, Settings, Values
-from diffdemo.widgets.events import Events
+from diffdemo.widgets.events import Events, Options
 from diffdemo.widgets.second_picture import SecondPicture
 
 SENTENCE = (
-    '<p class="text" role="status" aria-live="polite"></p><p class="note"></p>'
-    f'<div class="share"></div>{progress_bar("Progress")}'
+    f'<p class="text" role="status" aria-live="polite"></p>{progress_bar("Progress")}'
+    '<p class="now"></p><div class="below"><details class="share" hidden>'
+    '<summary class="button">Share</summary><div class="ways"></div></details>'
+    '<details class="details" hidden><summary class="button">Details</summary>'
+    '<p class="note"></p></details></div>'
 )
 TILES = "tiles"  # the script of tabs that have none of their own
 LATEX: list[dict[str, str | bool]] = [{"left": "$", "right": "$", "display": False}]
@@ -39,7 +42,8 @@ class Tab:
 
     Attributes:
         kind: of its experiments.
-        title, how: its name, and how it is computed, in Markdown.
+        title, group: its name, and the question that its group of tabs shares.
+        how: how it is computed, in Markdown.
         thread_question, thread_answer: for the last tab, in the words of the thread.
         leads: a sentence that leads to the next tab.
         n: of the example it opens with, for T = 1000.
@@ -49,11 +53,13 @@ class Tab:
         shared: scripts that its script needs.
         pictures: how often at most a run sends pictures while it works.
         pause: least seconds between two updates of a run. Each update takes time from the run.
+        picture_first: whether the picture stands above the sentence.
         own: its own controls, by the name under which `experiment` takes their values.
     """
 
     kind: ClassVar[type[Experiment]]
     title: ClassVar[str]
+    group: ClassVar[str]
     how: ClassVar[str]
     thread_question: ClassVar[str]
     thread_answer: ClassVar[str]
@@ -65,6 +71,7 @@ class Tab:
     shared: ClassVar[tuple[str, ...]] = ()
     pictures: ClassVar[int] = 10
     pause: ClassVar[float] = 0.6
+    picture_first: ClassVar[bool] = False
 
     def __init__(self, runner: Runner, second: SecondPicture):
         self.runner = runner
@@ -78,26 +85,36 @@ class Tab:
 
     def layout(self) -> None:
         """Build the tab inside the current gr.Tab."""
-        name = self.kind.kind
         gr.Markdown(f"## {self.kind.question}", elem_classes="question")
+        if not self.picture_first:
+            self._sentence()
+        self._picture()
+        if self.picture_first:
+            self._sentence()
         self.controls()
-        self.sentence = html(
-            "sentence", SENTENCE, "rail", views.WAITING, ("runs",), elem_id=f"{name}-sentence"
-        )
-        place = self.script
-        folder = Path(str(self.kind.part("tab").__file__)).parent
-        if self.script == TILES:
-            place = f"{name}-tiles"
-            folder = STATIC
-        self.shown = html(
-            self.script, self.markup, self.script, None, self.shared, folder, elem_id=place
-        )
         with gr.Accordion("How this is computed", open=False):
             gr.Markdown(self.how, latex_delimiters=LATEX)
         self.extras()
 
+    def _sentence(self) -> None:
+        name = f"{self.kind.kind}-sentence"
+        self.sentence = html(
+            "sentence", SENTENCE, "sentence", views.WAITING, ("runs",), elem_id=name
+        )
+
+    def _picture(self) -> None:
+        place = self.script
+        folder = Path(str(self.kind.part("tab").__file__)).parent
+        if self.script == TILES:
+            place = f"{self.kind.kind}-tiles"
+            folder = STATIC
+        options: Options = {"elem_id": place, "elem_classes": ["part", "shown"]}
+        self.shown = html(
+            self.script, self.markup, self.script, None, self.shared, folder, **options
+        )
+
     def controls(self) -> None:
-        """Build its own controls, between question and sentence, and list them in `own`."""
+        """Build its own controls, below the picture, and list them in `own`."""
 
     def extras(self) -> None:
         """Build what stands below everything else."""
@@ -112,7 +129,7 @@ class Tab:
         """Return the listeners, as `widget.release`, of controls after which the tab runs."""
         return []
 
-    def wire(self, portrait: object) -> Events:
+    def wire(self, portrait: gr.HTML) -> Events:
         """Connect events of its own; returns those after which the tab runs.
 
         Args:
@@ -176,6 +193,10 @@ class Tab:
         presenter = present(result)
         sentence = {**views.finished(presenter, ready), "fresh": True}
         return {self.sentence: sentence, self.shown: presenter.page()}
+
+    def opened_with(self, ready: Ready) -> Updates:
+        """Return what else the page opens with, beside a finished run; nothing by default."""
+        return {}
 
     def paced(
         self, items: Iterator[Progress | Result], begun: bool = False

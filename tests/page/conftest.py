@@ -18,7 +18,7 @@ def page(browser, address):
         ),
     )
     page.goto(address)
-    page.wait_for_selector("#map .tile")
+    page.wait_for_selector("#stage .pair")
     page.wait_for_timeout(500)  # the load event, see gradio's own start-up
     yield page
     page.close()

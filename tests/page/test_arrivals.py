@@ -19,7 +19,7 @@ from diffdemo.lab.prepare import picture_text
 from diffdemo.models import load_model
 from diffdemo.page import links
 from diffdemo.page.arrivals import Arrivals
-from diffdemo.page.rail import opening_trip
+from diffdemo.page.controls import opening_trip
 from diffdemo.pictures.images import png_bytes
 from diffdemo.report import exports
 from diffdemo.report.portraits import missing_portrait
@@ -122,7 +122,7 @@ def test_every_widget_that_is_written_is_an_output_of_the_event_that_writes_it(p
         outputs = set(event(page, name).outputs)
         for found in (
             *(arrive(arrivals, e) for e in LINKS[:1]),
-            arrivals.switch("digits", 250),
+            arrivals.switch("digits", {"n": 250}),
             offered,
         ):
             assert set(found) <= outputs
@@ -293,7 +293,7 @@ def test_the_link_is_followed_once_its_model_is_loaded(page, arrivals, cats):
     e = RoundTrip(CATS, n=300, seeds=(1,), steps=2)
     wanted = arrive(arrivals, e)[page.wanted]
     assert [state.done for state in page.models.fetch(CATS)] == [1]
-    found = arrivals.loaded(CATS, 250, wanted)
+    found = arrivals.loaded(CATS, {"n": 250}, wanted)
     assert described(page, found) == e
     assert found[page.pending] == (e, None)
     assert found[page.wanted] is None
@@ -304,15 +304,15 @@ def test_the_link_is_followed_once_its_model_is_loaded(page, arrivals, cats):
 
 def test_the_switch_offers_the_model_of_a_link_that_is_loaded_already(page, arrivals, loaded):
     found = arrive(arrivals, RoundTrip(CATS, n=300, seeds=(1,), steps=2))
-    assert found[page.rail.switch]["value"] == CATS
-    assert CATS in found[page.rail.switch]["choices"]
+    assert found[page.controls.switch]["value"] == CATS
+    assert CATS in found[page.controls.switch]["choices"]
 
 
 def test_another_model_that_is_loaded_first_does_not_follow_the_link(page, arrivals, loaded):
-    found = arrivals.loaded(CATS, 250, RoundTrip("digits", "digit:3"))
+    found = arrivals.loaded(CATS, {"n": 250}, RoundTrip("digits", "digit:3"))
     assert page.pending not in found
-    assert found[page.rail.portrait]["picture"].startswith("face:")
-    assert arrivals.loaded(CATS, 250, None)[page.notice] == links.notice("")
+    assert found[page.controls.portrait]["picture"].startswith("face:")
+    assert arrivals.loaded(CATS, {"n": 250}, None)[page.notice] == links.notice("")
 
 
 def test_a_link_that_holds_only_a_hash_asks_for_the_picture(page, arrivals, loaded):
@@ -326,13 +326,13 @@ def test_a_link_that_holds_only_a_hash_asks_for_the_picture(page, arrivals, load
     assert found[page.notice]["run"] == ""
     assert "too large to travel" in found[page.notice]["text"]
     assert described(page, found) == e
-    wanted = found[page.rail.portrait]
+    wanted = found[page.controls.portrait]
     right, wrong = (
         arrivals.take(CATS, wanted, Upload(picture)),
         arrivals.take(CATS, wanted, Upload(Image.new("RGB", (32, 32)))),
     )
     assert right[page.notice]["text"] == ""
-    assert right[page.rail.portrait]["picture"] == e.picture
+    assert right[page.controls.portrait]["picture"] == e.picture
     assert "another picture" in wrong[page.notice]["text"]
     assert page.pending not in right | wrong
 
@@ -347,8 +347,8 @@ def test_a_png_that_carries_a_large_picture_restores_both(page, arrivals, loaded
     e_found, given = found[page.pending]
     assert replace(e_found, revision="") == e
     assert np.array_equal(np.asarray(given), np.asarray(picture))
-    assert found[page.rail.portrait]["picture"] == e.picture
-    assert found[page.rail.portrait]["src"]
+    assert found[page.controls.portrait]["picture"] == e.picture
+    assert found[page.controls.portrait]["src"]
     assert found[page.notice]["run"]
 
 
@@ -387,8 +387,8 @@ def test_a_png_of_ours_restores_its_experiment_and_a_plain_picture_does_not(page
     plain = arrivals.take(
         "faces", None, read_upload(exports.export(result, "sheet", remember=False))
     )
-    assert set(plain) == {page.rail.portrait, page.notice}
-    assert plain[page.rail.portrait]["picture"].startswith("png:")
+    assert set(plain) == {page.controls.portrait, page.notice}
+    assert plain[page.controls.portrait]["picture"].startswith("png:")
     assert arrivals.take("faces", None, None) == {page.notice: links.notice("")}
 
 
@@ -409,15 +409,17 @@ def test_a_png_whose_experiment_is_broken_gets_one_sentence(page, arrivals):
 
 
 def test_the_switch_brings_the_first_examples_and_nothing_collected(page, arrivals):
-    found = arrivals.switch("digits", 400)
-    assert found[page.rail.portrait]["picture"] == "digit:0"
+    found = arrivals.switch("digits", {"n": 400})
+    assert found[page.controls.portrait]["picture"] == "digit:0"
     assert found[page.second.portrait]["picture"] == "digit:3"
     assert found[page.tab_of(Belief()).own["line_up"]] == []
-    assert found[page.rail.n]["value"] == 400
+    assert found[page.controls.n]["n"] == 400
     assert page.pending not in found
     for name, n in (("cats", 400), (None, 400), (["faces"], 1), ("faces", 1001), ("faces", None)):
         with pytest.raises(DiffdemoError):
-            arrivals.switch(name, n)
+            arrivals.switch(name, {"n": n})
+    with pytest.raises(DiffdemoError, match="noise steps"):
+        arrivals.switch("faces", 400)
 
 
 def current(page, **changes):
@@ -439,6 +441,6 @@ def test_a_tab_that_shows_what_its_controls_describe_is_not_run_again(page):
     values[first.sentence] = {"query": opening_trip(page.models).to_query()}
     assert list(page._refresh(values)) == [{first.sentence: gr.skip()}]
     values[first.sentence] = {"query": RoundTrip(n=3).to_query()}
-    values[page.rail.settings["steps"]] = 1
+    values[page.controls.settings["steps"]] = 1
     *_, last = page._refresh(values)
     assert set(last) == {first.sentence, first.shown}  # what is pending stays so

@@ -1,4 +1,4 @@
-"""The style sheets share one look: five sizes of type, one unit of space, colours by name."""
+"""The style sheets share one look: seven sizes of type, one unit of space, colours by name."""
 
 import re
 
@@ -13,9 +13,9 @@ SHEETS = {
     path.stem: re.sub(r"/\*.*?\*/", "", path.read_text(), flags=re.DOTALL)
     for path in sorted([*STATIC.glob("*.css"), *PACKAGES.glob("*/*.css")])
 }
-SIZES = {f"var(--text-{name})" for name in ("sm", "md", "lg", "xl", "xxl")}
+SIZES = {f"var(--text-{name})" for name in ("sm", "md", "lg", "xl", "xxl", "say", "title")}
 SPACE_ONLY = re.compile(
-    r"(0|auto|1px|var\(--(half|s\d)\)|calc\(-1 \* var\(--s\d\)\))( !important)?"
+    r"(0|auto|1px|var\(--(half|s\d|inset|inset-ticks)\)|calc\(-1 \* var\(--s\d\)\))( !important)?"
 )  # 1px: a hairline
 
 
@@ -28,8 +28,9 @@ def declared(sheet, *names):
 
 
 @pytest.mark.parametrize("sheet", SHEETS)
-def test_type_has_five_sizes(sheet):
-    assert [size for size in declared(sheet, "font-size") if size not in SIZES] == []
+def test_type_has_seven_sizes(sheet):
+    sizes = [size.removesuffix(" !important") for size in declared(sheet, "font-size")]
+    assert [size for size in sizes if size not in SIZES] == []
     assert declared(sheet, "font") == []
 
 
@@ -56,6 +57,7 @@ def test_corners_are_of_one_kind(sheet):
         "var(--corner)",
         "var(--half)",
         "var(--s1)",
+        "var(--round)",
         "0",
     }
 

@@ -33,19 +33,19 @@ def test_a_tab_moves_a_dial_that_nobody_touched_to_its_own_example(exhibit, tabs
 def test_a_tab_that_a_link_opened_leaves_the_dial_alone(exhibit, tabs):
     tab = exhibit.tab_of(Belief())
     number = tabs.index(tab)
-    assert exhibit._opened(number, 0, None, "faces", 250)[1] == tab.n
+    assert exhibit._opened(number, 0, None, "faces", {"n": 250})[1]["n"] == tab.n
     for before, pending in ((0, (Belief(), None)), (number, None)):
-        skipped = exhibit._opened(number, before, pending, "faces", 250)[1]
+        skipped = exhibit._opened(number, before, pending, "faces", {"n": 250})[1]
         assert isinstance(skipped, dict)  # gr.skip()
 
 
 def test_the_examples_are_what_an_untouched_page_describes(exhibit, tabs):
     for each in tabs:
-        e = opening.example(each, exhibit.rail, exhibit.models)
+        e = opening.example(each, exhibit.controls, exhibit.models)
         assert type(e) is each.kind
         assert prepare(e, exhibit.models.first).experiment.picture == "face:17"
     belief = exhibit.tab_of(Belief())
-    assert opening.example(belief, exhibit.rail, exhibit.models).n == belief.n
+    assert opening.example(belief, exhibit.controls, exhibit.models).n == belief.n
 
 
 def test_precomputed_results_are_held_and_wait_for_visitors(faces_model, monkeypatch, caplog):
@@ -83,11 +83,11 @@ def test_what_takes_too_long_is_not_precomputed(exhibit, tabs, monkeypatch):
     wanted = []
     runner = Runner()
     monkeypatch.setattr(runner, "precompute", wanted.extend)
-    opening.precompute(tabs, exhibit.rail, exhibit.models, runner).join()
+    opening.precompute(tabs, exhibit.controls, exhibit.models, runner).join()
     assert [type(e) for e, _ in wanted] == [each.kind for each in tabs]
     wanted.clear()
     monkeypatch.setattr(views, "UNASKED_SECONDS", 0)
-    opening.precompute(tabs, exhibit.rail, exhibit.models, runner).join()
+    opening.precompute(tabs, exhibit.controls, exhibit.models, runner).join()
     assert wanted == []
 
 

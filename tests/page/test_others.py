@@ -89,7 +89,6 @@ NONE = [
 @pytest.mark.parametrize("name", NONE, ids=repr)
 def test_a_name_that_is_not_in_the_table_gets_one_sentence(available, name):
     for ask in (
-        lambda: others.card(name),
         lambda: list(available.fetch(name)),
         lambda: list(others.fetch(available, name)),
         lambda: available[name],
@@ -97,6 +96,20 @@ def test_a_name_that_is_not_in_the_table_gets_one_sentence(available, name):
         with pytest.raises(ModelError) as caught:
             ask()
         assert len(str(caught.value)) < 250
+
+
+@pytest.mark.parametrize("name", ["cats", "../x", CATS.upper(), "me/my-model"])
+def test_a_name_that_is_not_in_the_table_is_told_the_command_for_it(name):
+    assert others.card(name)["note"].endswith(f"python app.py --model {name}")
+
+
+def test_a_typed_name_may_be_long_empty_or_that_of_a_bundled_model():
+    assert len(others.card("x" * 5000)["note"]) < 250
+    assert others.card("  ") == {}
+    assert "is here already" in others.card("faces")["text"]
+    for wrong in (None, 3, [], {}):
+        with pytest.raises(ModelError):
+            others.card(wrong)
 
 
 @pytest.mark.parametrize(

@@ -178,7 +178,7 @@ def test_the_client_example_runs(address):
 
 def test_the_page_opens_with_a_finished_result_in_it(address):
     html = urllib.request.urlopen(address).read().decode()
-    assert "Of 16 noises of 250 steps" in html
+    assert "8 noises of 250 steps" in html
     assert "diffdemo" in html
 
 

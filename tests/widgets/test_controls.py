@@ -10,7 +10,7 @@ from diffdemo.experiments import Belief, Branch, Collision, Curve, Embedding, Ro
 from diffdemo.experiments.embedding.tab import AT_DIAL, AT_T
 from diffdemo.lab.experiment import KINDS, experiment_from_query
 from diffdemo.models import load_model
-from diffdemo.page.rail import PLACES
+from diffdemo.page.controls import PLACES
 from diffdemo.report.portraits import picture_of
 from diffdemo.widgets.available import Models
 from diffdemo.widgets.controls import Settings, even_levels

@@ -93,5 +93,5 @@ def test_every_error_of_a_safe_function_is_one_sentence(caplog):
 
 def test_the_markup_of_a_tab_comes_from_its_package(tab_of):
     tab = tab_of(RoundTrip)
-    assert tab.shown.elem_id == "map"
+    assert tab.shown.elem_id == "stage"
     assert SimpleNamespace(place=tab.place()).place == "round-trip-tab"

@@ -33,6 +33,7 @@ class Tab(tab.Tab):
 
     kind = Belief
     title = "What could it have been?"
+    group = "What can be known?"
     how = (Path(__file__).parent / "how.md").read_text()
     thread_question = "How sure can the model be?"
     thread_answer = (
@@ -54,7 +55,7 @@ class Tab(tab.Tab):
         """Build the visitor's own line-up."""
         with gr.Accordion("A line-up of your own", open=False, elem_id="own-line-up"):
             gr.Markdown(COLLECT)
-            self.own = {"line_up": html("examples", STRIP, "rail", [], elem_id="collected")}
+            self.own = {"line_up": html("examples", STRIP, "examples", [], elem_id="collected")}
             with gr.Row():
                 self.add = gr.Button("Add the page's picture", size="sm", elem_id="collect")
                 self.clear = gr.Button("Use all 10,000 again", size="sm", elem_id="clear")

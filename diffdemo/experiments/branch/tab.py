@@ -28,6 +28,7 @@ class Tab(tab.Tab):
 
     kind = Branch
     title = "Where paths split"
+    group = "What can be known?"
     how = (Path(__file__).parent / "how.md").read_text()
     thread_question = "When is it decided what the picture will be?"
     thread_answer = (

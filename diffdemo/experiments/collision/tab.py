@@ -19,6 +19,7 @@ class Tab(tab.Tab):
 
     kind = Collision
     title = "Two pictures, one noise"
+    group = "What can be known?"
     how = (Path(__file__).parent / "how.md").read_text()
     thread_question = "Can two pictures share one noise?"
     thread_answer = (

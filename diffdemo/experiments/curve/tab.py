@@ -32,6 +32,7 @@ class Tab(tab.Tab):
 
     kind = Curve
     title = "Point of no return"
+    group = "Does it come back?"
     how = (Path(__file__).parent / "how.md").read_text()
     thread_question = "Where between 250 and 1000 is the picture lost?"
     thread_answer = (

@@ -25,6 +25,7 @@ class Tab(tab.Tab):
 
     kind = Embedding
     title = "Is x_T an embedding?"
+    group = "Is noise a code?"
     how = (Path(__file__).parent / "how.md").read_text()
     thread_question = "Is x_T not an embedding of the picture? Do two seeds give it two embeddings?"
     thread_answer = (

@@ -1,18 +1,27 @@
-"""The tab "There and back": one picture, many seeds, and what each x_n leads back to."""
+"""The tab "There and back": the stage, with one picture, many x_n, and what each leads back to."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
-from diffdemo.experiments.round_trip import RoundTrip
-from diffdemo.experiments.round_trip.run import PREVIEW_CALLS, preview
-from diffdemo.experiments.round_trip.words import unfinished
-from diffdemo.lab.prepare import Ready
+import gradio as gr
+
+from diffdemo.errors import ExperimentError
+from diffdemo.experiments.round_trip import RoundTrip, outcomes
+from diffdemo.experiments.round_trip.headlines import short
+from diffdemo.experiments.round_trip.run import PREVIEW_CALLS, RoundTripResult, preview
+from diffdemo.experiments.round_trip.words import Words, unfinished
+from diffdemo.lab.experiment import Result, experiment_from_query
+from diffdemo.lab.fields import by_hash
+from diffdemo.lab.prepare import Ready, prepare
 from diffdemo.lab.progress import Progress
-from diffdemo.models import Model
+from diffdemo.models import Model, estimate_seconds
 from diffdemo.report.pictures import uris
-from diffdemo.report.portraits import portrait
+from diffdemo.report.portraits import image_of, portrait
+from diffdemo.report.presenter import Row
 from diffdemo.report.words import counted
 from diffdemo.widgets import tab, views
+from diffdemo.widgets.components import html
 from diffdemo.widgets.controls import (
     SAMPLER,
     ControlValues,
@@ -21,15 +30,18 @@ from diffdemo.widgets.controls import (
     sampler_values,
     seed_values,
 )
+from diffdemo.widgets.events import ONE_RUN, QUIET, Events, Raw, safely, sent
 
+BATCH = 4  # levels that one request may ask for
 SHARPER = 0.75  # of a run, after which its estimates are sharper than the preview
 
 
 class Tab(tab.Tab):
-    """One picture → many seeds → many x_n → many reconstructions, in two linked galleries."""
+    """The stage: one picture → many seeds → many x_n → many reconstructions, at any n."""
 
     kind = RoundTrip
     title = "There and back"
+    group = "Does it come back?"
     how = (Path(__file__).parent / "how.md").read_text()
     thread_question = (
         "I add all 1000 steps of noise, denoise, and get another picture. "
@@ -42,8 +54,10 @@ class Tab(tab.Tab):
     )
     leads = "So it comes back from 250 steps and not from 1000. Where does that end?"
     uses = ("n", "first", "count", "listed", "start", *SAMPLER)
-    script = "map"
-    markup = '<div class="map-host"></div><div class="map-detail"></div>'
+    picture_first = True
+    script = "stage"
+    shared = ("outcomes-store",)
+    markup = '<div class="scene"></div><div class="detail"></div>'
 
     def experiment(self, s: Settings, own: Values) -> RoundTrip:
         """Take all of the rail but the seeds per level."""
@@ -54,6 +68,69 @@ class Tab(tab.Tab):
         """Return all of the rail but the seeds per level."""
         rail = {"n": e.n, "start": e.start, **sampler_values(e), **seed_values(e.seeds, "count")}
         return ControlValues(rail, {})
+
+    def extras(self) -> None:
+        """Build what holds the outcomes at many levels; nothing of it is seen."""
+        folder = Path(__file__).parent
+        shared = ("outcomes-store",)
+        self.outcomes = html("outcomes", "<i></i>", "outcomes", None, shared, folder)
+
+    def wire(self, portrait: gr.HTML) -> Events:
+        """Send outcomes when the browser asks for them."""
+        # The browser asks for the next levels before Gradio has ended the event of the last.
+        options = {"trigger_mode": "multiple", **ONE_RUN, **QUIET}
+        self.outcomes.select(safely(self.more), portrait, self.outcomes, **options)
+        return []
+
+    def more(self, portrait: Raw, event: gr.EventData) -> Row:
+        """Return outcomes of a round trip: at first what is shipped, then the levels asked for.
+
+        Args:
+            portrait: that of the page, for a picture that a link names by its hash only.
+            event: `query` is the round trip, `levels` those asked for, [] at first.
+
+        Raises:
+            DiffdemoError: the browser asked for something else.
+        """
+        e = experiment_from_query(sent(event, "query"))
+        asked = sent(event, "levels")
+        if not isinstance(e, RoundTrip) or not isinstance(asked, list) or len(asked) > BATCH:
+            raise ExperimentError("There are no such outcomes.")
+        given = image_of(portrait) if by_hash(e.picture) else None
+        ready = prepare(e, self.second.models[e.model], given)
+        if not asked:
+            return self.opening(ready)
+        rows = [self._level(ready, n) for n in asked]
+        return {"key": outcomes.key(e), "rows": rows}
+
+    def opened_with(self, ready: Ready) -> tab.Updates:
+        """Return the outcomes of the first example."""
+        return {self.outcomes: self.opening(ready)}
+
+    def opening(self, ready: Ready) -> Row:
+        """Return what the browser needs to begin with, and the outcomes that are shipped."""
+        e = ready.experiment
+        found = outcomes.shipped(ready)
+        if found is None:
+            asked = outcomes.affordable_levels(ready, estimate_seconds(ready.model, 1, 1))
+            return {**outcomes.base(ready, asked), "rows": [], "sprite": ""}
+        rows = []
+        for place, n in enumerate(found.levels):
+            words = Words(outcomes.at_level(found, place, ready))
+            kept = None if found.kept is None else found.kept[place].tolist()
+            back = found.back[place].tolist()
+            said = {"said": words.sentence(), "short": short(words.result)}
+            rows.append({"n": n, "back": back, "kept": kept, **said})
+        body = outcomes.base(ready, found.levels)
+        return {**body, "rows": rows, "sprite": outcomes.sprite(e)}
+
+    def _level(self, ready: Ready, n: Raw) -> Row:
+        """Run one level."""
+        e = replace(ready.experiment, n=n)
+        result = self.runner.run(prepare(e, ready.model, ready.given))
+        assert isinstance(result, RoundTripResult)
+        noisy = outcomes.base(ready, ())["noise"] is None
+        return outcomes.level_row(result, Words(result).sentence(), short(result), noisy)
 
     def doing(self, ready: Ready) -> str:
         """Name the steps and the seeds."""
@@ -69,7 +146,7 @@ class Tab(tab.Tab):
         early = preview(ready, self.runner)
         if early:
             noises = uris(early.x_n)
-            body = unfinished(early, e, noises, picture)
+            body = self._staged(unfinished(early, e, noises, picture), ready)
             yield {self.sentence: self._previewed(early, ready), self.shown: body}
         items = self.runner.stream(ready)
         for item, due in self.paced(items, begun=early is not None):
@@ -79,8 +156,23 @@ class Tab(tab.Tab):
             found = {self.sentence: views.running(item, self.doing(ready))}
             if due and not (early and item.done < SHARPER * item.total):
                 noises = noises or uris(item.x_n)
-                found[self.shown] = unfinished(item, e, noises, picture)
+                found[self.shown] = self._staged(unfinished(item, e, noises, picture), ready)
             yield found
+
+    def finished(self, result: Result, ready: Ready) -> tab.Updates:
+        """Return what sentence and stage show of a finished run."""
+        found = super().finished(result, ready)
+        body = {**self._staged(found[self.shown], ready), "said": found[self.sentence]["text"]}
+        assert isinstance(result, RoundTripResult)
+        for item, count in zip(body["items"], outcomes.counts(result) or (), strict=False):
+            item["count"] = count
+        return {**found, self.shown: body}
+
+    def _staged(self, body: Row, ready: Ready) -> Row:
+        """Add what the stage needs to find its outcomes."""
+        e = ready.experiment
+        known = {"n": e.n, "key": outcomes.key(e), "query": views.query(e)}
+        return {"said": self.doing(ready), **known, **body}
 
     def _previewed(self, progress: Progress, ready: Ready) -> views.Sentence:
         """Return the sentence under a preview, before the run begins."""

@@ -193,6 +193,20 @@ const load = () => {
   drawSwatches(Array.isArray(value.swatches) ? value.swatches : []);
   resize(); paint(); showCursor(false);
 };
+// The place to choose a picture opens with the page's own picture on the board.
+const startFrom = source => {
+  if (!isPng(source) || !side) return;
+  const image = new Image();
+  image.onload = () => {
+    if (image.width !== side || image.height !== rows) return;
+    context.drawImage(image, 0, 0);
+    const {data} = context.getImageData(0, 0, side, rows);
+    pixels = pixels.map((_, i) => (grey ? data[4 * i] : (data[4 * i] << 16) | (data[4 * i + 1] << 8) | data[4 * i + 2]));
+    past = []; showUndo(); paint();
+  };
+  image.src = source;
+};
+document.addEventListener('diffdemo:pick', () => { const own = document.querySelector('#portrait img'); startFrom(own && own.src); });
 watch('value', load);
 new ResizeObserver(resize).observe(tools);
 load();
