@@ -18,9 +18,9 @@ ROWS = 4  # seeds and ...
 CALLS = 20  # ... steps of the run whose time is estimated
 CARD = f'<p class="text"></p><p class="note"></p>{progress_bar("Loading")}'
 COMMAND = "python app.py --model NAME"
-ABOUT = f"""Run the same experiments on a model of your own: `{COMMAND}` on your machine, where NAME is
-a folder that diffusers saved or a model of the Hugging Face Hub. Here you can load one of the models
-below; nothing is loaded before you ask for it."""
+ABOUT = f"""Run the same experiments on a model of your own: `{COMMAND}` on your machine, where
+NAME is a folder that diffusers saved or a model of the Hugging Face Hub. Here you can load one of
+the models below; nothing is loaded before you ask for it."""
 MEGA = 1_000_000
 LONGEST = 100  # characters of a name that are repeated
 
