@@ -6,10 +6,10 @@ pytestmark = in_browser
 
 
 def test_the_page_opens_with_a_finished_result(page):
-    expect(sentence(page)).to_contain_text("Of 16 noises of 250 steps")
+    expect(sentence(page)).to_contain_text("After 250 steps of noise")
     assert len(pictures(page, "noise")) == len(pictures(page, "reconstruction")) == 16
     assert page.locator("#map .pair.back, #map .pair.changed").count() == 16
-    assert "attributes kept" in page.locator("#map .tile.reconstruction").first.get_attribute(
+    assert "features kept" in page.locator("#map .tile.reconstruction").first.get_attribute(
         "aria-label"
     )
 
@@ -19,7 +19,7 @@ def test_changing_the_dial_and_running_updates_both_galleries(page):
     set_number(page, "#count", 4)
     set_number(page, "#dial", 600)
     page.click("#run")
-    expect(sentence(page)).to_contain_text("Of 4 noises of 600 steps", timeout=WAIT)
+    expect(sentence(page)).to_contain_text("After 600 steps of noise", timeout=WAIT)
     after = pictures(page, "noise"), pictures(page, "reconstruction")
     assert [len(found) for found in after] == [4, 4]
     assert not set(before[0]) & set(after[0])
@@ -75,10 +75,10 @@ def test_examples_landmarks_dice_and_random_faces_run(page):
     set_number(page, "#count", 2)
     before = page.locator("#portrait img").get_attribute("src")
     page.locator("#examples button").nth(3).click()
-    expect(sentence(page)).to_contain_text("Of 2 noises of 250 steps", timeout=WAIT)
+    expect(sentence(page)).to_contain_text("After 250 steps of noise", timeout=WAIT)
     assert page.locator("#portrait img").get_attribute("src") != before
     page.locator("#readouts button[data-n='1000']").click()
-    expect(sentence(page)).to_contain_text("Of 2 noises of 1000 steps", timeout=WAIT)
+    expect(sentence(page)).to_contain_text("After 1000 steps of noise", timeout=WAIT)
     expect(page.locator("#dial input[type=number]")).to_have_value("1000")
     noises = pictures(page, "noise")
     page.click("#dice")
@@ -107,7 +107,7 @@ def test_a_picture_of_ones_own_can_be_uploaded(page, tmp_path):
 def test_a_drawing_becomes_the_picture(page):
     set_number(page, "#count", 2)
     page.get_by_role("radio", name="digits").check()
-    expect(sentence(page)).to_contain_text("still show the same digit", timeout=WAIT)
+    expect(sentence(page)).to_contain_text("% of all digits are", timeout=WAIT)
     page.get_by_text("Draw one").click()
     board = page.locator("#pad canvas")
     board.scroll_into_view_if_needed()
