@@ -28,12 +28,15 @@ class Judge:
         unrelated: RMSE between unrelated pictures.
         line_up: the pictures it is nearest among; None where the model has none.
         original: attributes of the picture; None where nothing can be read.
+        foreign: whether the picture is of another kind than the line-up (`LineUp.foreign`), so
+            that the line-up does not judge it.
     """
 
     x0: Tensor
     unrelated: float
     line_up: LineUp | None
     original: Attributes | None
+    foreign: bool = False
 
     @classmethod
     def of(cls, text: str, model: Model, x0: Tensor) -> "Judge":
@@ -42,7 +45,8 @@ class Judge:
             return cls(x0, unrelated_rmse(model), None, None)
         line_up = line_ups.line_up(model.line_up)
         unrelated = line_ups.unrelated_rmse(model.line_up)
-        return cls(x0, unrelated, line_up, line_up.describe(text, x0))
+        foreign = line_up.foreign(text, x0)
+        return cls(x0, unrelated, line_up, line_up.describe(text, x0), foreign)
 
     @property
     def attributes(self) -> int:
@@ -57,16 +61,28 @@ class Judge:
         return self.line_up.kept_by_chance(self.original)
 
     def came_back(self, x: Tensor) -> Tensor:
-        """(B,) bool: of the original and the line-up, the original is nearest to each picture."""
-        if self.line_up is None:
+        """Return which pictures came back: (B, C, H, W) → (B,) bool.
+
+        Of the original and the line-up, the original is the nearest to such a picture. Without a
+        line-up, or for an original of another kind, its RMSE is below CAME_BACK_SHARE of that
+        between unrelated pictures.
+        """
+        if self.line_up is None or self.foreign:
             return metrics.rmse(self.x0, x) < CAME_BACK_SHARE * self.unrelated
         return metrics.came_back(self.x0, x, self.line_up.pictures)
 
-    def kept(self, x: Tensor) -> Tensor | None:
-        """(B,) the share of the visible attributes that each picture still shows."""
+    def read(self, x: Tensor) -> Tensor | None:
+        """Return the attributes read from pictures, (B, A); None where the original has none."""
         if self.line_up is None or self.original is None:
             return None
-        return self.line_up.attributes_kept(self.original, x)
+        return self.line_up.read_beside(self.original, x)
+
+    def kept(self, x: Tensor) -> Tensor | None:
+        """(B,) the share of the visible attributes that each picture still shows."""
+        values = self.read(x)
+        if values is None or self.original is None:
+            return None
+        return line_ups.agreement(self.original, values)
 
 
 _known: "OrderedDict[tuple, float]" = OrderedDict()

@@ -22,6 +22,7 @@ import numpy as np
 from PIL import Image
 
 from diffdemo.errors import DiffdemoError
+from diffdemo.pictures.colour_names import COLOURS
 
 ASSETS = Path(__file__).parent.parent / "assets"
 SIDE = 16
@@ -48,6 +49,18 @@ ATTRIBUTES = {
     "beard": "beard",
     "hat": "hat",
     "accessories": "accessories",
+}
+
+# What the variants of a layer are called, by the letters their names in the atlas begin with.
+_SHAPES = {
+    "hair": {"long": "long hair", "short": "short hair"},
+    "clothing": {"variant": "clothes"},
+    "eyes": {"variant": "eyes"},
+    "mouth": {"happy": "happy mouth", "sad": "sad mouth"},
+    "glasses": {"dark": "dark glasses", "light": "clear glasses"},
+    "beard": {"variant": "beard"},
+    "hat": {"variant": "hat"},
+    "accessories": {"variant": "earrings"},
 }
 
 
@@ -206,6 +219,16 @@ def attribute_columns() -> np.ndarray:
     return np.array([atlas().columns[column] for column in ATTRIBUTES.values()])
 
 
+def choices_of(values: np.ndarray) -> np.ndarray:
+    """Return choices with given attributes: (B, 14) → (B, columns) int16.
+
+    The colours of glasses, hat and earrings, which are no attributes, are the first of each.
+    """
+    choices = np.zeros((len(values), len(atlas().columns)), np.int16)
+    choices[:, attribute_columns()] = values
+    return choices
+
+
 def attributes(choices: np.ndarray) -> list[dict[str, str]]:
     """Return the 14 attributes of each face in words, as `value_name` gives them."""
     rows = choices[:, attribute_columns()].tolist()
@@ -214,11 +237,26 @@ def attributes(choices: np.ndarray) -> list[dict[str, str]]:
 
 
 def value_name(column: str, value: int) -> str:
-    """Return a value of a choice in words: a variant name, a "#rrggbb" colour, or "none"."""
+    """Return a value of a choice in words, as "long hair 4", "auburn" or "no hat".
+
+    Args:
+        column: one of the values of ATTRIBUTES.
+        value: one of `Atlas.values(column)`.
+    """
     if column.startswith("colour:"):
-        rgb = atlas().palettes[column.removeprefix("colour:")][value].astype(int)
-        return "#{:02x}{:02x}{:02x}".format(*rgb)
-    return "none" if value == ABSENT else atlas().layer(column).variants[value]
+        return COLOURS[column.removeprefix("colour:")][value]
+    shapes = _SHAPES[column]
+    if value == ABSENT:
+        return f"no {next(iter(shapes.values())).split()[-1]}"
+    variant = atlas().layer(column).variants[value]
+    letters = variant.rstrip("0123456789")
+    return f"{shapes[letters]} {int(variant.removeprefix(letters))}"
+
+
+def colour_code(column: str, value: int) -> str:
+    """Return a value of a colour's choice, as "colour:hair", as "#rrggbb"."""
+    rgb = atlas().palettes[column.removeprefix("colour:")][value].astype(int)
+    return "#{:02x}{:02x}{:02x}".format(*rgb)
 
 
 def sample(seed: int) -> tuple[np.ndarray, dict[str, str]]:

@@ -15,12 +15,13 @@ from torch import Tensor
 
 from diffdemo.diffusion import metrics
 from diffdemo.diffusion.posterior import top_variance
-from diffdemo.pictures import digits, faces, images, matching
+from diffdemo.pictures import digits, faces, images, kinds
 from diffdemo.pictures.readers import Reader, load_reader, true_values
 
 # A picture is read as a face where the atlas can draw one this near: half the median distance of a
 # face to the nearest of 10,000.
 READABLE_RMSE = 0.12
+PREFIXES = {"faces": "face", "digits": "digit"}  # of the names of pictures, by line-up
 READABLE_CONFIDENCE = 0.9  # a picture is read as a digit where the reader is surer than this
 
 
@@ -29,12 +30,14 @@ class Attributes:
     """The attributes of one picture.
 
     Attributes:
-        values: (A,) int64.
+        values: (A,) int64, the true ones where the picture was drawn from them.
         visible: (A,) bool, whether another value would change a pixel.
+        read: (A,) int64, what the reader reads from the picture itself; it is wrong now and then.
     """
 
     values: Tensor
     visible: Tensor
+    read: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,28 +89,55 @@ class LineUp:
         )
         return longer, len(self)
 
+    def names_own(self, text: str) -> bool:
+        """Whether an experiment's name of a picture says that it is of the line-up's own kind."""
+        return text.startswith(f"{PREFIXES.get(self.name)}:")
+
+    def foreign(self, text: str, x0: Tensor) -> bool:
+        """Whether a picture is of another kind than the line-up: a photo, say, among faces.
+
+        Args:
+            text: how an experiment names the picture; a name of the line-up's own kind is trusted.
+            x0: (1, C, H, W), the picture.
+        """
+        if self.reader is None or self.names_own(text):
+            return False
+        return not (kinds.is_face(x0) if self.name == "faces" else kinds.is_digit(x0))
+
     def describe(self, text: str, x0: Tensor) -> Attributes | None:
         """Return the attributes of a picture that an experiment names; None if unreadable."""
-        if self.reader is None:
+        if self.reader is None or self.foreign(text, x0):
             return None
-        values = self.reader.read(x0)[0]
+        read = self.reader.read(x0)[0]
         if self.name == "faces":
             choices = _face_choices(text, x0)
             if choices is None:
                 return None
-            return Attributes(values, torch.from_numpy(faces.visible(choices)[0]))
+            values = torch.from_numpy(true_values(choices)[0])
+            return Attributes(values, torch.from_numpy(faces.visible(choices)[0]), read)
+        visible = torch.ones(1, dtype=torch.bool)
+        if text.startswith("digit:"):
+            index = int(text.removeprefix("digit:"))
+            return Attributes(torch.from_numpy(digits.line_up()[1][[index]]), visible, read)
         sure = float(self.reader.confidence(x0).min()) > READABLE_CONFIDENCE
-        if text.startswith("digit:") or sure:
-            return Attributes(values, torch.ones(1, dtype=torch.bool))
-        return None
+        return Attributes(read, visible, read) if sure else None
+
+    def read_beside(self, original: Attributes, x: Tensor) -> Tensor:
+        """Read what pictures show of an original: (B, C, H, W) → (B, A) int64.
+
+        Where a picture is read as the original itself is read, it has the original's value, even
+        if the reader takes that for another one.
+        """
+        values = self.read(x)
+        return torch.where(values == original.read, original.values, values)
 
     def attributes_kept(self, original: Attributes, x: Tensor) -> Tensor:
         """Return the share of the visible attributes that pictures have: (B, C, H, W) → (B,)."""
-        return _agreement(original, self.read(x))
+        return agreement(original, self.read_beside(original, x))
 
     def kept_by_chance(self, original: Attributes) -> float:
         """Return the share of the visible attributes that an unrelated picture has."""
-        return float(_agreement(original, self.values).mean())
+        return float(agreement(original, self.values).mean())
 
     def attributes_shared(self, x: Tensor) -> float:
         """Return the share of attributes that two pictures have in common.
@@ -123,23 +153,23 @@ class LineUp:
         return _shared(self.values)
 
     def value_name(self, attribute: int, value: int) -> str:
-        """Return a value of an attribute in words."""
+        """Return a value of an attribute in words, as "long hair 4" or "7"."""
         if self.name == "digits":
             return str(value)
         return faces.value_name(faces.ATTRIBUTES[self.attributes[attribute]], value)
 
 
 def _face_choices(text: str, x0: Tensor) -> np.ndarray | None:
-    """Return the choices of a face, (1, columns); None if the picture is no face."""
+    """Return the choices of a face, (1, columns); None if no drawable face is near enough."""
     if text.startswith("face:"):
         seed = int(text.removeprefix("face:"))
         return faces.choose(np.array([seed]))
-    reading = matching.read(images.to_pixels(x0))
+    reading = kinds.nearest_face(x0)
     return None if reading.rmse[0] > READABLE_RMSE else reading.choices
 
 
-def _agreement(original: Attributes, values: Tensor) -> Tensor:
-    """Return the share of the visible attributes that rows of values agree on: (B, A) → (B,)."""
+def agreement(original: Attributes, values: Tensor) -> Tensor:
+    """Return the share of the visible attributes that rows of values have: (B, A) → (B,)."""
     return (values == original.values)[:, original.visible].float().mean(1)
 
 
@@ -157,15 +187,13 @@ def _shared(values: Tensor) -> float:
 def line_up(name: str) -> LineUp:
     """Return the line-up of a bundled model: "faces" or "digits"."""
     if name == "digits":
-        prefix = "digit"
         pixels, labels = digits.line_up()
         values = torch.from_numpy(labels)[:, None]
     else:
-        prefix = "face"
         choices = faces.choose(np.arange(faces.LINE_UP))
         pixels = faces.draw(choices)
         values = torch.from_numpy(true_values(choices))
-    names = tuple(f"{prefix}:{index}" for index in range(len(pixels)))
+    names = tuple(f"{PREFIXES[name]}:{index}" for index in range(len(pixels)))
     reader = load_reader(name)
     return LineUp(name, images.from_uint8(pixels), names, values, reader.attributes, reader)
 

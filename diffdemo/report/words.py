@@ -4,6 +4,8 @@ from typing import Any
 
 from torch import Tensor
 
+from diffdemo.pictures import digits
+
 YOURS = "your picture"
 MY_OWN = "a picture of my own"
 ONES_OWN = "a picture of one's own"
@@ -15,9 +17,23 @@ def counted(count: int, noun: str) -> str:
 
 
 def picture_words(picture: str, own: str = YOURS) -> str:
-    """Write a picture that an experiment names: "face 17", "digit 3", or `own`."""
+    """Write a picture that an experiment names: "face 17", "a 0 (image 3)", or `own`.
+
+    Args:
+        picture: as the experiment names it; a digit is an image of the MNIST test set.
+        own: what to call a picture without a name.
+    """
     kind, _, number = picture.partition(":")
-    return f"{kind} {number}" if kind in ("face", "digit") else own
+    if kind == "face":
+        return f"face {number}"
+    if kind == "digit":
+        return f"{class_words(int(digits.line_up()[1][int(number)]))} (image {number})"
+    return own
+
+
+def class_words(digit: int) -> str:
+    """Write the class of a digit: "a 7", "an 8"."""
+    return f"{'an' if digit == 8 else 'a'} {digit}"
 
 
 def attributes_kept(kept: Tensor | None, row: tuple[int, ...] | int, count: int) -> str:

@@ -6,6 +6,7 @@ import gradio as gr
 import numpy as np
 import pytest
 import torch
+from art import art
 from raw_values import RAIL
 
 from diffdemo import lab
@@ -16,10 +17,12 @@ from diffdemo.experiments.belief import BeliefSweep
 from diffdemo.experiments.belief.tab import collect, collected_names
 from diffdemo.experiments.belief.words import flipbook_note, percent
 from diffdemo.lab.experiment import MAX_QUERY
+from diffdemo.lab.notation import picture_from_png
 from diffdemo.lab.prepare import prepare
 from diffdemo.lab.runner import Runner
 from diffdemo.models import load_model
 from diffdemo.pictures import images
+from diffdemo.pictures.images import png_bytes
 from diffdemo.report.letters import check_letters
 from diffdemo.report.presenter import animated, film, present
 from diffdemo.report.words import settings
@@ -27,6 +30,7 @@ from diffdemo.widgets import views
 from diffdemo.widgets.controls import ControlValues, Settings, even_levels
 
 BOOK = tuple(range(0, 1001, 25))  # levels of the flip-book
+PHOTO = picture_from_png(png_bytes(art(16, 3, 1)))
 HASH = "sha256:" + "0" * 64
 
 
@@ -50,7 +54,7 @@ def test_late_any_picture_is_possible(faces_model):
     assert 13.2 < found.entropy_bits <= math.log2(10_000)
     assert found.p_true < 0.001
     shares = {word: p for word, p, _ in found.marginals["hat"]}
-    assert shares["none"] == pytest.approx(0.85, abs=0.03)
+    assert shares["no hat"] == pytest.approx(0.85, abs=0.03)
 
 
 def test_the_probabilities_of_each_attribute_sum_to_one(found):
@@ -79,6 +83,22 @@ def test_chosen_pictures_count_once_each_and_the_original_always(faces_model):
     outside = lab.run(Belief(picture="face:900001", n=900, line_up="face:1"), faces_model)
     assert outside.count == 2
     assert [one.name for one in outside.top if one.own] == ["face:900001"]
+
+
+def test_a_line_up_of_one_leaves_nothing_to_guess(faces_model):
+    alone = lab.run(Belief(n=900, line_up="face:17"), faces_model)
+    nothing = "With one picture in the line-up there is nothing to guess. Add another."
+    assert present(alone).sentence() == nothing
+
+
+@pytest.mark.parametrize(
+    "names", [{"picture": "digit:3"}, {"line_up": "face:1,digit:7"}, {"picture": PHOTO}]
+)
+def test_among_foreign_pictures_no_attributes_are_read(names, faces_model):
+    found = lab.run(Belief(**{"n": 900, **names}), faces_model)
+    assert found.marginals == {}
+    assert sum(one.own for one in found.top) <= 1
+    assert 0 <= found.p_true <= 1
 
 
 def test_a_model_without_line_up_takes_chosen_pictures_alone(tiny_eps):
@@ -236,7 +256,9 @@ def test_the_tab_flips_through_all_levels_and_starts_at_the_dial(tab_of, n):
     assert [frame["n"] for frame in frames] == sorted({*BOOK, n})
     assert frames[page["start"]]["n"] == n
     assert frames[0]["text"] == "0.0 of 13.3 bits missing; the original has 100 %."
-    assert re.search(r"^13\.\d of .* the original has < 0\.1 %, digit \d+ ", frames[-1]["text"])
+    assert re.search(
+        r"^13\.\d of .* the original has < 0\.1 %, an? \d \(image \d+\) ", frames[-1]["text"]
+    )
     for frame in frames:
         assert {one["name"] for one in frame["top"]} <= set(page["candidates"])
         values = frame["marginals"][0]["values"]

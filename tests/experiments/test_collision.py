@@ -9,19 +9,20 @@ import torch
 
 import diffdemo
 from diffdemo import Collision, lab
-from diffdemo.diffusion.metrics import came_back
+from diffdemo.diffusion.metrics import came_back, rmse
 from diffdemo.diffusion.noise import noise
 from diffdemo.diffusion.posterior import collide, log_odds, log_posterior
 from diffdemo.errors import DiffdemoError, ExperimentError
 from diffdemo.experiments.collision import WAYS_BACK
 from diffdemo.experiments.collision.run import Plausibility, log10_odds
 from diffdemo.lab import batches
+from diffdemo.lab.judge import CAME_BACK_SHARE
 from diffdemo.lab.notation import picture_from_png
 from diffdemo.lab.prepare import picture, prepare
 from diffdemo.lab.progress import Progress
 from diffdemo.models import load_model
 from diffdemo.pictures.images import png_bytes, to_uint8
-from diffdemo.pictures.line_ups import line_up
+from diffdemo.pictures.line_ups import line_up, unrelated_rmse
 from diffdemo.report.presenter import animated, present
 from diffdemo.widgets.controls import ControlValues, Settings
 
@@ -190,6 +191,15 @@ def test_of_two_equal_pictures_the_first_came_back_and_the_second_did_not(tiny):
     assert found.kept_a is None
     assert found.kept_b is None
     assert found.attributes == (0, 0)
+
+
+def test_a_foreign_picture_comes_back_only_where_it_is_near(faces_model):
+    found = lab.run(Collision(picture="digit:3", other="face:4", n=250, steps=4), faces_model)
+    distance = rmse(found.x0, found.reconstructions)
+    unrelated = unrelated_rmse("faces")
+    assert not found.a[distance >= CAME_BACK_SHARE * unrelated].any()
+    assert found.kept_a is None
+    assert found.kept_b is not None
 
 
 def test_without_fresh_noise_there_is_one_way_back(model):

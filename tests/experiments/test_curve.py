@@ -15,6 +15,7 @@ from diffdemo.errors import DiffdemoError, ExperimentError
 from diffdemo.experiments import Curve, RoundTrip
 from diffdemo.experiments.curve.words import means
 from diffdemo.lab import batches
+from diffdemo.lab.judge import CAME_BACK_SHARE
 from diffdemo.lab.prepare import prepare
 from diffdemo.models import load_model
 from diffdemo.pictures import images
@@ -74,6 +75,16 @@ def test_a_picture_outside_the_line_up_is_one_candidate_more(faces_model):
     found = lab.run(Curve(picture="face:900001", levels=(0,), seeds=(0,), steps=1), faces_model)
     assert found.bits == pytest.approx(math.log2(10_001))
     assert float(found.p_true) == 1
+
+
+def test_a_foreign_picture_is_judged_by_its_distance(faces_model):
+    found = lab.run(
+        Curve(picture="digit:3", levels=(0, 300, 1000), seeds=(0, 1), steps=2), faces_model
+    )
+    assert found.foreign
+    assert torch.equal(found.came_back, found.rmse < CAME_BACK_SHARE * found.unrelated)
+    assert found.came_back[:, 0].tolist() == [True, False, False]
+    assert (found.kept, found.chance, found.attributes) == (None, None, 0)
 
 
 def test_progress_counts_every_network_call_and_batches_change_nothing(faces_model, monkeypatch):

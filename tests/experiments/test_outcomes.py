@@ -13,7 +13,7 @@ from diffdemo.diffusion.noise import noise
 from diffdemo.errors import DiffdemoError
 from diffdemo.experiments import RoundTrip
 from diffdemo.experiments.round_trip import outcomes
-from diffdemo.experiments.round_trip.headlines import short
+from diffdemo.experiments.round_trip.headline import short
 from diffdemo.experiments.round_trip.words import Words
 from diffdemo.lab.prepare import prepare
 from diffdemo.models import BUNDLED, load_model

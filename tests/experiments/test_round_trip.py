@@ -1,5 +1,4 @@
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -26,7 +25,7 @@ from diffdemo.lab.prepare import picture_text, prepare
 from diffdemo.lab.progress import Progress
 from diffdemo.lab.runner import Runner
 from diffdemo.pictures.images import data_uri
-from diffdemo.report.presenter import film, present
+from diffdemo.report.presenter import film
 from diffdemo.widgets.controls import ControlValues, Settings
 
 SEEDS = (0, 1, 2)
@@ -51,6 +50,11 @@ def test_the_parts_of_a_result_fit_together(faces_model):
     assert found.came_back.dtype == torch.bool
     assert found.came_back.shape == found.kept.shape == (3,)
     assert 0 < found.attributes <= 14
+    assert 0 < found.chance < 0.5
+    assert (found.line_up, found.foreign) == ("faces", False)
+    assert found.values.shape == (3, 14)
+    same = (found.values == found.original.values)[:, found.original.visible]
+    assert torch.allclose(found.kept, same.float().mean(1))
     assert found.path.levels.tolist() == [[n] * 3 for n in (250, 188, 125, 62)]
     assert torch.equal(found.path.x[0], found.x_n)
 
@@ -127,24 +131,6 @@ def test_all_noise_is_nearly_the_same_whatever_the_picture():
     assert not one.came_back.any()
 
 
-def test_the_sentence_says_what_was_measured():
-    def sentence(**options):
-        return present(trip(seeds=(0, 1), steps=2, **options)).sentence()
-
-    assert "untouched" in sentence(n=0)
-    assert "Of 2 noises of 1000 steps, 0 brought your picture back" in sentence(n=1000)
-    assert "no picture in them" in sentence(n=1000, start="noise")
-    digits = sentence(model="digits", picture="digit:3", n=50)
-    assert digits.endswith("2 still show the same digit.")
-
-
-def test_the_sentence_for_others_names_the_picture(runs):
-    result, _ = runs["round-trip"]
-    own = replace(result, experiment=replace(result.experiment, picture="png:AAAA"))
-    assert "brought face 17 back" in present(result).sentence_for_others()
-    assert "brought a picture of my own back" in present(own).sentence_for_others()
-
-
 def test_a_film_goes_up_with_the_very_noise_of_x_n(runs):
     result, model = runs["round-trip"]
     rising = Words(result)._rising(model.schedule, 2)
@@ -186,8 +172,13 @@ def latent():
         rmse=torch.zeros(2),
         unrelated=0.5,
         came_back=torch.tensor([True, False]),
+        line_up=None,
+        foreign=False,
         kept=None,
+        chance=None,
         attributes=0,
+        original=None,
+        values=None,
         path=Path(torch.full((1, 2), 1000), x_n[None], x_n[None]),
         seconds=1.0,
     )
@@ -211,12 +202,12 @@ def test_the_tab_shows_estimates_and_ends_with_the_finished_map(faces_model, tab
     items = last[tab.shown]["items"]
     assert [update[tab.sentence]["done"] for update in partial] == [1, 2, 3, 4]
     assert {len(update[tab.shown]["items"]) for update in partial} == {3}
-    assert last[tab.sentence]["text"].startswith("Of 3 noises of 250 steps, ")
+    assert last[tab.sentence]["text"].startswith("After 250 steps of noise, ")
     assert [item["seed"] for item in items] == [0, 1, 2]
     for item in items:
         assert item["back"] in (True, False)
         assert item["label"][0] in "✓≠"
-        assert "attributes kept" in item["reconstruction_alt"]
+        assert "features kept" in item["reconstruction_alt"]
         assert len(json.loads(item["path"])) == 4
     assert items[0]["noise"] == partial[0][tab.shown]["items"][0]["noise"]
     assert json.dumps(last[tab.shown])
@@ -255,7 +246,7 @@ def test_a_picture_that_no_link_can_hold_is_shown_too(large, tab_of):
     tab = tab_of(RoundTrip)
     e = RoundTrip("large", picture_text(large, given), seeds=(0,), steps=1)
     *_, last = tab.run(prepare(e, large, given))
-    assert "unrelated pictures" in last[tab.sentence]["text"]
+    assert "an unrelated picture" in last[tab.sentence]["text"]
     assert last[tab.shown]["picture"]["src"] == data_uri(pixels)
 
 

@@ -3,14 +3,18 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 import torch
+from art import art
 
 from diffdemo import lab
 from diffdemo.diffusion import metrics
 from diffdemo.diffusion.noise import noise
 from diffdemo.experiments import RoundTrip
 from diffdemo.lab import batches, judge
+from diffdemo.lab.judge import CAME_BACK_SHARE
 from diffdemo.lab.notation import picture_from_png
 from diffdemo.lab.prepare import prepare
+from diffdemo.models import load_model
+from diffdemo.pictures import digits, faces
 from diffdemo.pictures.images import png_bytes
 
 
@@ -51,3 +55,52 @@ def test_what_is_no_face_has_no_attributes(faces_model):
     assert ready.judge.kept(ready.x0) is None
     assert ready.judge.chance is None
     assert ready.judge.attributes == 0
+
+
+def ready(model, pixels):
+    return prepare(RoundTrip(model.name, picture_from_png(png_bytes(pixels))), model)
+
+
+@pytest.fixture(scope="module")
+def digits_model():
+    return load_model("digits", device="cpu")
+
+
+def test_a_foreign_picture_is_judged_by_its_distance_and_not_by_the_line_up(faces_model):
+    """Any photo is nearer to itself than to pixel faces: the line-up would let all of it pass."""
+    found = ready(faces_model, art(16, 3, 5))
+    judge = found.judge
+    half = 0.5 * found.x0
+    line_up = judge.line_up.pictures
+    assert metrics.came_back(found.x0, half, line_up).tolist() == [True]
+    assert judge.foreign
+    x = torch.cat([found.x0, 0.9 * found.x0, half])
+    near = metrics.rmse(found.x0, x) < CAME_BACK_SHARE * judge.unrelated
+    assert judge.came_back(x).tolist() == near.tolist() == [True, True, False]
+    assert (judge.original, judge.chance, judge.kept(x), judge.read(x)) == (None,) * 4
+
+
+def test_pictures_of_the_models_own_kind_are_not_foreign(faces_model, digits_model):
+    edited = faces.sample(17)[0].copy()
+    edited[3:5, 4:6] = (0, 200, 0)
+    digit = digits.line_up()[0][7]
+    assert not prepare(RoundTrip(picture="face:900000"), faces_model).judge.foreign
+    assert not ready(faces_model, edited).judge.foreign
+    assert not prepare(RoundTrip("digits", "digit:3"), digits_model).judge.foreign
+    assert not ready(digits_model, digit // 4 * 3).judge.foreign
+
+
+@pytest.mark.parametrize("picture", ["face:17", "face:4"])
+def test_a_face_is_foreign_to_digits(picture, digits_model):
+    judge = prepare(RoundTrip("digits", picture), digits_model).judge
+    assert judge.foreign
+    assert judge.kept(judge.x0) is None
+
+
+@pytest.mark.parametrize("picture", ["digit:3", "digit:61"])
+def test_a_digit_is_foreign_to_faces(picture, faces_model):
+    assert prepare(RoundTrip(picture=picture), faces_model).judge.foreign
+
+
+def test_a_model_without_a_line_up_knows_no_foreign_pictures(tiny_eps):
+    assert not prepare(RoundTrip(tiny_eps.name), tiny_eps).judge.foreign

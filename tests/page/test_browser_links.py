@@ -65,7 +65,7 @@ def test_a_copied_link_opens_in_a_fresh_profile_with_the_same_pictures(fresh):
     page.locator("#examples button").nth(2).click()
     set_number(page, "#dial", 450)
     page.click("#run")
-    expect(sentence(page)).to_contain_text("Of 3 noises of 450 steps", timeout=WAIT)
+    expect(sentence(page)).to_contain_text("After 450 steps of noise", timeout=WAIT)
     expect(page).to_have_url(
         re.compile(
             r"\?v=1&kind=round-trip&model=faces&picture=face:12&n=450&seeds=40-42&.*revision=[0-9a-f]{12}$"
@@ -106,7 +106,7 @@ def test_links_open_their_tab_with_every_control_set(fresh):
     expect(sentence(page, "belief")).to_contain_text("among 3;", timeout=WAIT)
     assert (number(page, "#dial"), number(page, "#first")) == ("450", "7")
     page = fresh("?v=1&n=300&seeds=9,3,5&steps=4&solver=dpm%2B%2B2m")
-    expect(sentence(page)).to_contain_text("Of 3 noises of 300 steps", timeout=WAIT)
+    expect(sentence(page)).to_contain_text("After 300 steps of noise", timeout=WAIT)
     assert page.locator("#map text.seed").all_text_contents() == ["9", "3", "5"]
     open_tab(page, "Two pictures, one noise")
     expect(page).to_have_url(re.compile("kind=collide"), timeout=WAIT)
@@ -131,7 +131,7 @@ def test_a_broken_link_gets_one_sentence_and_the_first_example(fresh, query, say
     page = fresh(query)
     expect(page.locator(".notice")).to_contain_text(says, timeout=WAIT)
     expect(page.locator(".notice")).to_contain_text("The page shows its first example instead.")
-    expect(sentence(page)).to_contain_text("Of 16 noises of 250 steps")
+    expect(sentence(page)).to_contain_text("After 250 steps of noise")
 
 
 def test_a_link_without_its_picture_asks_for_the_file(fresh, tmp_path):
@@ -149,7 +149,7 @@ def test_a_link_without_its_picture_asks_for_the_file(fresh, tmp_path):
 
 def test_saved_files_are_what_they_say_and_a_dropped_png_restores_its_experiment(fresh):
     page = fresh("?v=1&picture=face:33&n=350&seeds=4,8&steps=5")
-    expect(sentence(page)).to_contain_text("Of 2 noises of 350 steps", timeout=WAIT)
+    expect(sentence(page)).to_contain_text("After 350 steps of noise", timeout=WAIT)
     page.locator("#round-trip-sentence summary").click()
 
     def saved(words):
@@ -172,7 +172,7 @@ def test_saved_files_are_what_they_say_and_a_dropped_png_restores_its_experiment
     assert read_experiment(saved("Contact sheet, PNG")) is None
     other = fresh("?v=1&kind=branch&points=2&futures=1&steps=2")
     other.evaluate(DROP, [base64.b64encode(png).decode(), "sheet.png"])
-    expect(sentence(other)).to_contain_text("Of 2 noises of 350 steps", timeout=WAIT)
+    expect(sentence(other)).to_contain_text("After 350 steps of noise", timeout=WAIT)
     assert pictures(other, "reconstruction") == pictures(page, "reconstruction")
     expect(other.locator("#portrait p")).to_contain_text("Face 33")
     other.get_by_role("link", name="Open seed 4 alone").click()
@@ -184,7 +184,7 @@ def test_the_words_for_a_forum_hold_sentence_settings_and_link(fresh):
     expect(sentence(page)).to_contain_text("Of 2 noises", timeout=WAIT)
     page.get_by_role("button", name="Copy for the forum").click()
     words = page.evaluate("navigator.clipboard.readText()")
-    assert words.startswith("**Of 2 noises of 200 steps, ")
+    assert words.startswith("**After 200 steps of noise, ")
     assert "face 17, n = 200, seeds 1-2, steps 3" in words
     assert f"[Open this experiment]({page.url})" in words
 

@@ -27,7 +27,7 @@ def test_point_of_no_return_draws_a_chart_and_a_level_sets_the_dial(page):
     expect(page.locator("#dial input[type=number]")).to_have_value("650")
     assert page.locator("#chart .numbers tbody tr").count() == 21
     open_tab(page, "There and back")
-    expect(sentence(page)).to_contain_text("Of 16 noises of 650 steps", timeout=WAIT)
+    expect(sentence(page)).to_contain_text("After 650 steps of noise", timeout=WAIT)
     open_tab(page, "Point of no return")
     expect(said).to_contain_text("bits that single this picture out")
 
@@ -148,7 +148,7 @@ def test_where_paths_split_draws_a_tree_whose_tiles_show_their_way(page, address
 def test_the_model_switch_brings_digits_to_the_open_tab_and_the_others(page):
     set_number(page, "#count", 2)
     page.get_by_role("radio", name="digits").check()
-    expect(sentence(page)).to_contain_text("still show the same digit", timeout=WAIT)
+    expect(sentence(page)).to_contain_text("% of all digits are", timeout=WAIT)
     expect(page.locator("#portrait p")).to_contain_text("MNIST test set")
     expect(page.locator("#another")).to_contain_text("digit")
     open_tab(page, "What could it have been?")

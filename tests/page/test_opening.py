@@ -97,11 +97,11 @@ def test_each_tab_leads_to_the_next_and_the_last_collects_what_was_found(page):
     set_number(page, "#count", 2)
     set_number(page, "#dial", 900)
     page.click("#run")
-    expect(sentence(page)).to_contain_text("Of 2 noises of 900 steps", timeout=WAIT)
+    expect(sentence(page)).to_contain_text("After 900 steps of noise", timeout=WAIT)
     open_tab(page, answer.TITLE)
     found = page.locator("#answer section").first
     expect(found.locator("li")).to_have_count(2)
-    expect(found.locator("li").last).to_contain_text("Of 2 noises of 900 steps")
+    expect(found.locator("li").last).to_contain_text("After 900 steps of noise")
     page.evaluate(
         "() => { navigator.clipboard.writeText = async words => { window.copied = words; }; }"
     )

@@ -1,5 +1,6 @@
 import hashlib
 import json
+import re
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from PIL import Image
 from diffdemo.errors import DiffdemoError
 from diffdemo.pictures import faces
 
+OPTIONAL = ("glasses", "hat", "accessories")
 GOLDEN = "199114b851bff3ba0b56cf1a3e82cf4875d2aa631b337835620e33436bb2989a"
 
 
@@ -52,8 +54,10 @@ def test_drawing_follows_the_published_rule():
         choices = dict(zip(faces.atlas().columns, row, strict=True))
         expected = drawn_independently(choices, index, np.asarray(sheet, dtype=np.float64))
         assert np.abs(picture - expected).max() <= 1  # float32 and float64 round .5 differently
-        background = index["palettes"]["background"][choices["colour:background"]]
-        assert attributes["background"] == background
+        column = "colour:background"
+        background = index["palettes"]["background"][choices[column]]
+        assert faces.colour_code(column, choices[column]) == background
+        assert attributes["background"] == faces.value_name(column, choices[column])
 
 
 def test_choices_follow_the_stated_probabilities():
@@ -83,8 +87,32 @@ def test_a_face_has_fourteen_attributes_in_words():
     _, attributes = faces.sample(17)
     assert list(attributes) == list(faces.ATTRIBUTES)
     assert len(attributes) == 14
-    assert attributes["hat"] == "none"
-    assert attributes["hair colour"].startswith("#")
+    assert attributes["hat"] == "no hat"
+    assert attributes["hair style"] == "long hair 4"
+    assert attributes["hair colour"] == "auburn"
+    assert attributes["mouth"] == "sad mouth 2"
+
+
+def test_every_value_has_a_name_of_its_own_in_plain_words():
+    for name, column in faces.ATTRIBUTES.items():
+        values = faces.atlas().values(column)
+        words = [faces.value_name(column, value) for value in values]
+        assert len(set(words)) == len(values), name
+        assert all(re.fullmatch(r"[a-z-]+( [a-z]+)*( \d+)?( of \d+)?", word) for word in words)
+
+
+def test_the_skin_tones_are_numbered_from_the_lightest_to_the_darkest():
+    assert (np.diff(faces.atlas().palettes["skin"].sum(1)) < 0).all()
+
+
+def test_choices_made_of_attributes_draw_the_same_face():
+    choices = faces.choose(np.arange(50))
+    drawn_alike = faces.choices_of(choices[:, faces.attribute_columns()])
+    columns = faces.attribute_columns()
+    assert np.array_equal(drawn_alike[:, columns], choices[:, columns])
+    bare = (choices[:, [faces.atlas().columns[name] for name in OPTIONAL]] == faces.ABSENT).all(1)
+    assert bare.sum() > 5
+    assert np.array_equal(faces.draw(drawn_alike[bare]), faces.draw(choices[bare]))
 
 
 def test_an_attribute_is_visible_where_another_value_changes_the_picture():

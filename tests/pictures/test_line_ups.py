@@ -60,6 +60,29 @@ def test_a_digit_is_described_by_its_class():
         assert line_up.kept_by_chance(found) == pytest.approx(0.1, abs=0.02)
 
 
+@pytest.mark.parametrize("seed", [12, 14, 33])
+def test_a_face_that_the_reader_misreads_has_its_true_attributes_and_keeps_all(seed):
+    line_up = line_ups.line_up("faces")
+    x0 = line_up.pictures[seed : seed + 1]
+    original = line_up.describe(f"face:{seed}", x0)
+    assert not torch.equal(original.read, original.values)
+    assert torch.equal(original.values, line_up.values[seed])
+    assert torch.equal(line_up.read_beside(original, x0)[0], original.values)
+    assert line_up.attributes_kept(original, x0).tolist() == [1.0]
+
+
+def test_a_picture_of_another_kind_is_foreign_and_has_no_attributes():
+    plain = torch.zeros(1, 3, 16, 16) + torch.tensor([0.5, 0.3, 0.1]).view(1, 3, 1, 1)
+    faces = line_ups.line_up("faces")
+    digits = line_ups.line_up("digits")
+    for line_up, x0 in ((faces, plain), (digits, -digits.pictures[:1])):
+        assert line_up.foreign("png:x", x0)
+        assert line_up.describe("png:x", x0) is None
+        assert not line_up.foreign("png:x", line_up.pictures[:1])
+        assert not line_up.foreign(line_up.names[5], line_up.pictures[5:6])
+    assert digits.foreign("face:3", -digits.pictures[:1])
+
+
 def test_a_picture_is_not_described_where_the_reader_is_unsure():
     line_up = line_ups.line_up("digits")
     unsure = SimpleNamespace(
@@ -72,7 +95,7 @@ def test_a_picture_is_not_described_where_the_reader_is_unsure():
 
 def test_values_have_names():
     assert line_ups.line_up("digits").value_name(0, 7) == "7"
-    assert line_ups.line_up("faces").value_name(12, -1) == "none"
+    assert line_ups.line_up("faces").value_name(12, -1) == "no hat"
 
 
 def shared(values):

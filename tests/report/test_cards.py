@@ -145,7 +145,7 @@ def test_the_sentence_of_a_cached_result_comes_first(faces_model):
     runner = Runner()
     e = RoundTrip(n=300, seeds=(0, 3), steps=3)
     runner.run(prepare.prepare(e, faces_model))
-    assert cards.description(e, runner).startswith("Of 2 noises of 300 steps, ")
+    assert cards.description(e, runner).startswith("After 300 steps of noise, ")
 
 
 def test_no_result_is_looked_up_of_a_picture_that_only_somebody_else_has(monkeypatch):

@@ -106,7 +106,7 @@ def test_words_for_a_forum(runs):
     text = present(result).markdown("https://example.org/?v=1")
     revision = result.experiment.revision
     settings = f"model faces ({revision}), face 17, n = 300, seeds 0,3, steps 3, eta 0, solver ddim"
-    assert "brought face 17 back" in text
+    assert "came back as face 17" in text
     assert "your picture" not in text
     assert settings in text
     assert text.endswith("\n\n[Open this experiment](https://example.org/?v=1)\n")
@@ -116,7 +116,7 @@ def test_words_for_a_forum_do_not_hold_a_picture_or_a_missing_link(runs):
     result, _ = runs["round-trip"]
     own = replace(result, experiment=replace(result.experiment, picture="png:AAAA"))
     text = present(own).markdown()
-    assert "brought a picture of my own back" in text
+    assert "came back as a picture of my own" in text
     assert "png:" not in text
     assert "Open this" not in text
 

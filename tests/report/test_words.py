@@ -25,7 +25,8 @@ def test_settings_count_a_line_up_and_show_no_picture_of_ones_own():
     ("picture", "words"),
     [
         ("face:17", "face 17"),
-        ("digit:3", "digit 3"),
+        ("digit:3", "a 0 (image 3)"),
+        ("digit:61", "an 8 (image 61)"),
         ("png:AAAA", "your picture"),
         ("sha256:" + "0" * 64, "your picture"),
     ],

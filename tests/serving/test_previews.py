@@ -92,7 +92,7 @@ def test_a_preview_says_the_sentence_of_a_finished_run():
     runner.run(prepare(e))
     after = preview(previewed(e.to_query(), runner=runner))["og:description"]
     assert before.startswith("Model faces")
-    assert re.match(r"Of 2 noises of 123 steps, .*\. Model faces", after)
+    assert re.match(r"After 123 steps of noise, .*\. Model faces", after)
 
 
 def test_the_card_of_a_preview_is_served(address):

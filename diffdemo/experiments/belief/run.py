@@ -110,7 +110,7 @@ def _results(beliefs: Sequence[Belief], ready: Ready) -> tuple[BeliefResult, ...
     x_n = model.schedule.add_noise(ready.x0, eps, n)
     p = posterior(model.schedule, x_n, n, line_up.pictures)
     entropies = entropy_bits(p)
-    marginals = _marginals(line_up, p, own)
+    marginals = _marginals(line_up, p, own) if _readable(line_up) else [{} for _ in beliefs]
     x0 = batches.pixels(model, ready.x0)
     x0_hat = batches.pixels(model, batches.estimate(model, x_n, n))
     means = batches.pixels(model, posterior_mean(p, line_up.pictures))
@@ -146,6 +146,14 @@ def _line_up(e: Belief, model: Model) -> LineUp:
         return LineUp(model.name, pictures, names, values, (), None)
     whole = line_ups.line_up(model.line_up)
     return replace(whole, pictures=pictures, names=names, values=whole.read(pictures))
+
+
+def _readable(line_up: LineUp) -> bool:
+    """Whether every candidate is of the kind whose attributes can be read, as no photo is."""
+    for place, name in enumerate(line_up.names):
+        if not line_up.names_own(name) and line_up.foreign(name, line_up.pictures[[place]]):
+            return False
+    return True
 
 
 def _top(model: Model, line_up: LineUp, p: Tensor, own: int) -> tuple[Candidate, ...]:

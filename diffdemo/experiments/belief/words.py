@@ -28,6 +28,8 @@ class Words(Presenter):
         n = self.experiment.n
         if n == 0:
             return "Without noise there is nothing to guess: the picture is the picture."
+        if r.count == 1:
+            return "With one picture in the line-up there is nothing to guess. Add another."
         best = r.top[0]
         bits = f"{r.entropy_bits:.1f} of {math.log2(r.count):.1f} bits"
         probability = f"the true picture has probability {percent(r.p_true)} among {r.count:,}"

@@ -62,7 +62,7 @@ class CollisionResult:
         odds: (L,) float64, log10 of the odds A : B at each level, with the same eps_a.
         reconstructions: (S, C, H, W), ways back from x_n, one a seed; only one where eta = 0.
         seeds: of their fresh noise.
-        a, b: (S,) bool, A (or B) is nearest to the reconstruction among both and the line-up.
+        a, b: (S,) bool, A (or B) came back, as of a round trip, and is the nearer of the two.
         kept_a, kept_b: (S,) share of the visible attributes of A (or B) kept; None where nothing
             can be read.
         attributes: how many are visible in A and in B.

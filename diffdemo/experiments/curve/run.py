@@ -50,6 +50,8 @@ class CurveResult:
         rmse: (L, S) between picture and reconstruction, on the [-1, 1] scale.
         unrelated: the same between unrelated pictures.
         came_back: (L, S) bool, as of a round trip.
+        foreign: whether the picture is of another kind than those the model knows, as of a round
+            trip.
         kept: (L, S) share of the visible attributes kept; None where nothing can be read.
         chance: the same for an unrelated picture.
         attributes: how many attributes are visible; 0 where nothing can be read.
@@ -65,6 +67,7 @@ class CurveResult:
     rmse: Tensor
     unrelated: float
     came_back: Tensor
+    foreign: bool
     kept: Tensor | None
     chance: float | None
     attributes: int
@@ -118,6 +121,7 @@ def _result(e: Curve, ready: Ready, x_n: Tensor, x: Tensor, began: float) -> Cur
         rmse=metrics.rmse(ready.x0, x).view(grid),
         unrelated=judge.unrelated,
         came_back=judge.came_back(x).view(grid),
+        foreign=judge.foreign,
         kept=None if kept is None else kept.view(grid),
         chance=judge.chance,
         attributes=judge.attributes,

@@ -166,8 +166,13 @@ def at_level(outcomes: Outcomes, place: int, ready: Ready) -> RoundTripResult:
         rmse=torch.zeros(len(outcomes.back[place])),
         unrelated=judge.unrelated,
         came_back=torch.from_numpy(outcomes.back[place]),
+        line_up=judge.line_up.name if judge.line_up else None,
+        foreign=judge.foreign,
         kept=kept,
+        chance=judge.chance,
         attributes=judge.attributes,
+        original=judge.original,
+        values=None,
         path=path,
         seconds=0.0,
     )

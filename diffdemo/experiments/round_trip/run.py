@@ -17,6 +17,7 @@ from diffdemo.lab.batches import Call
 from diffdemo.lab.prepare import Ready
 from diffdemo.lab.progress import Progress
 from diffdemo.lab.runner import Runner
+from diffdemo.pictures.line_ups import Attributes
 
 PREVIEW_CALLS = 4
 PREVIEW_SEEDS = 8
@@ -51,10 +52,16 @@ class RoundTripResult:
         x_n, reconstructions: (B, C, H, W).
         rmse: (B,) between picture and reconstruction, on the [-1, 1] scale.
         unrelated: the same between unrelated pictures.
-        came_back: (B,) bool, the original is nearest to the reconstruction among itself and the
-            line-up.
+        came_back: (B,) bool, as `Judge.came_back` says.
+        line_up: name of the model's own line-up, "faces" or "digits"; None where it has none.
+        foreign: whether the picture is of another kind than the line-up, which then does not
+            judge what came back.
         kept: (B,) share of the visible attributes kept; None where nothing can be read.
+        chance: the same for an unrelated picture; None where nothing can be read.
         attributes: how many attributes are visible; 0 where nothing can be read.
+        original: attributes of the picture; None where nothing can be read.
+        values: (B, A) int64, attributes read from each reconstruction, in the order of the
+            line-up's names; None where nothing can be read.
         path: states along the way.
         seconds: how long it took.
     """
@@ -66,8 +73,13 @@ class RoundTripResult:
     rmse: Tensor
     unrelated: float
     came_back: Tensor
+    line_up: str | None
+    foreign: bool
     kept: Tensor | None
+    chance: float | None
     attributes: int
+    original: Attributes | None
+    values: Tensor | None
     path: Path
     seconds: float
 
@@ -93,9 +105,16 @@ def run(e: RoundTrip, ready: Ready) -> Iterator[Progress | RoundTripResult]:
         x0_hat[call.rows] = call.step.x0_hat
         seconds = time.monotonic() - began
         yield Progress(call.done, call.total, seconds, ready.x0, x_n, x0_hat.clone())
-    path = recorder.path
+    yield _result(e, ready, x_n, x, recorder.path, began)
+
+
+def _result(
+    e: RoundTrip, ready: Ready, x_n: Tensor, x: Tensor, path: Path, began: float
+) -> RoundTripResult:
+    """Judge the pictures x, (B, C, H, W), that the paths ended at."""
+    model = ready.model
     judge = ready.judge
-    yield RoundTripResult(
+    return RoundTripResult(
         experiment=e,
         x0=batches.pixels(model, ready.x0),
         x_n=x_n,
@@ -103,8 +122,13 @@ def run(e: RoundTrip, ready: Ready) -> Iterator[Progress | RoundTripResult]:
         rmse=metrics.rmse(ready.x0, x),
         unrelated=judge.unrelated,
         came_back=judge.came_back(x),
+        line_up=judge.line_up.name if judge.line_up else None,
+        foreign=judge.foreign,
         kept=judge.kept(x),
+        chance=judge.chance,
         attributes=judge.attributes,
+        original=judge.original,
+        values=judge.read(x),
         path=replace(path, x0_hat=batches.pixels(model, path.x0_hat)),
         seconds=time.monotonic() - began,
     )

@@ -8,7 +8,7 @@ import gradio as gr
 
 from diffdemo.errors import ExperimentError
 from diffdemo.experiments.round_trip import RoundTrip, outcomes
-from diffdemo.experiments.round_trip.headlines import short
+from diffdemo.experiments.round_trip.headline import short
 from diffdemo.experiments.round_trip.run import PREVIEW_CALLS, RoundTripResult, preview
 from diffdemo.experiments.round_trip.words import Words, unfinished
 from diffdemo.lab.experiment import Result, experiment_from_query

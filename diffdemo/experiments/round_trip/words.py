@@ -1,6 +1,7 @@
 """What there is to say and to show of a RoundTrip."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -12,7 +13,17 @@ from torch import Tensor
 from diffdemo.diffusion.noise import noise
 from diffdemo.diffusion.schedule import Schedule
 from diffdemo.experiments.round_trip import RoundTrip
+from diffdemo.experiments.round_trip.headline import (
+    another,
+    feature_words,
+    headline,
+    own_words,
+    size,
+    stranger,
+)
 from diffdemo.experiments.round_trip.run import Path, RoundTripResult
+from diffdemo.experiments.round_trip.survived import columns, features, survived
+from diffdemo.lab.judge import CAME_BACK_SHARE
 from diffdemo.lab.progress import Progress
 from diffdemo.pictures import images
 from diffdemo.report.canvas import Tile
@@ -21,7 +32,7 @@ from diffdemo.report.pictures import tile, uri, uris
 from diffdemo.report.portraits import Portrait, portrait
 from diffdemo.report.presenter import Presenter, Row
 from diffdemo.report.sheets import TileRow
-from diffdemo.report.words import attributes_kept, counted, picture_words, sampling
+from diffdemo.report.words import MY_OWN, attributes_kept, counted, picture_words, sampling
 
 SHOWN = 8  # seeds in a film
 UP = 8  # stills on the way up
@@ -30,38 +41,18 @@ UP = 8  # stills on the way up
 class Words(Presenter):
     """Presents a RoundTripResult."""
 
-    returns = "came_back, rmse and kept by seed, and all pictures"
+    returns = "came_back, rmse, kept and features by seed, chance, and all pictures"
     result: RoundTripResult
     experiment: RoundTrip
 
     def sentence(self) -> str:
-        """Say how many came back, and how much of the picture survived."""
-        if self.experiment.n == 0:
-            untouched = "No noise was added, so the picture is untouched"
-            return f"{untouched}: every seed gives back the very same pixels."
-        kept = self.result.kept
-        what = self._how_many()
-        if kept is None:
-            share = 100 * float(self.result.rmse.mean()) / self.result.unrelated
-            distance = f"the average distance to it is {share:.0f} %"
-            return f"{what}; {distance} of that between unrelated pictures."
-        if self.result.attributes == 1:
-            return f"{what}; {int(kept.sum())} still show the same digit."
-        survived = float(kept.mean()) * self.result.attributes
-        visible = f"{self.result.attributes} visible attributes"
-        return f"{what}; on average {survived:.1f} of its {visible} survived."
+        """Say how many came back, what they kept, and what chance keeps."""
+        return headline(self.result, own_words(self.result))
 
-    def _how_many(self) -> str:
-        e = self.experiment
-        back = int(self.result.came_back.sum())
-        noises = counted(len(e.seeds), "noise")
-        if e.start == "noise":
-            return f"Of {noises} with no picture in them at all, {back} led to your picture"
-        return f"Of {noises} of {counted(e.n, 'step')}, {back} brought your picture back"
-
-    def sentence_for_others(self, own: str = "a picture of my own") -> str:
+    def sentence_for_others(self, own: str = MY_OWN) -> str:
         """Say the same with the picture's name, where it has one."""
-        return super().sentence_for_others(picture_words(self.experiment.picture, own))
+        named = picture_words(self.experiment.picture, own)
+        return headline(self.result, re.sub(r"^an? (?=\d)", "the ", named))
 
     def details(self) -> str:
         """List calls, solver and eta."""
@@ -83,15 +74,18 @@ class Words(Presenter):
             "came_back": r.came_back.tolist(),
             "rmse": r.rmse.tolist(),
             "unrelated_rmse": r.unrelated,
+            "foreign": r.foreign,
             "kept": None if r.kept is None else r.kept.tolist(),
+            "chance": r.chance,
             "attributes": r.attributes,
+            "features": features(r),
             "x0": uri(r.x0),
             "x_n": uris(r.x_n),
             "reconstructions": uris(r.reconstructions),
         }
 
     def table(self) -> list[Row]:
-        """Return one row a seed."""
+        """Return one row a seed, with a column for each attribute; see `survived.columns`."""
         r = self.result
         return [
             {
@@ -100,7 +94,10 @@ class Words(Presenter):
                 "came_back": bool(r.came_back[row]),
                 "rmse": float(r.rmse[row]),
                 "kept": None if r.kept is None else float(r.kept[row]),
+                "chance": r.chance,
                 "attributes": r.attributes,
+                "foreign": r.foreign,
+                **columns(r, row),
             }
             for row, seed in enumerate(self.experiment.seeds)
         ]
@@ -174,25 +171,34 @@ class Words(Presenter):
         """
         r = self.result
         pairs = zip(uris(r.x_n), uris(r.reconstructions), strict=True)
-        legend = [
-            {"kind": "back", "text": "✓ came back"},
-            {"kind": "changed", "text": "≠ another picture"},
-        ]
-        if r.attributes > 1:
-            text = f"number: how many of its {r.attributes} visible attributes were kept"
-            legend.append({"kind": "", "text": text})
         return {
             "picture": portrait(self.experiment.picture, images.visualise(r.x0)[0]),
             "items": [self._item(row, x_n, back) for row, (x_n, back) in enumerate(pairs)],
-            "legend": legend,
+            "legend": self._legend(),
         }
+
+    def _legend(self) -> list[Row]:
+        """Explain the marks of the tiles."""
+        r = self.result
+        share = f"less than {100 * CAME_BACK_SHARE:.0f} % as far from your picture"
+        rule = f"{share} as an unrelated picture is"
+        if size(r):
+            rule = f"nearer to your picture than to any other of {size(r):,}"
+        legend = [
+            {"kind": "back", "text": f"✓ came back: {rule}"},
+            {"kind": "changed", "text": f"≠ {another(r)}"},
+        ]
+        if r.attributes > 1:
+            kept = f"number: how many of its {feature_words(r)} were kept"
+            legend.append({"kind": "", "text": f"{kept}; a stranger shares {stranger(r)}"})
+        return legend
 
     def _item(self, row: int, x_n: str, reconstruction: str) -> Row:
         e = self.experiment
         r = self.result
         seed = e.seeds[row]
         back = bool(r.came_back[row])
-        verdict = "came back" if back else "another picture"
+        verdict = "came back" if back else another(r)
         number = "" if r.kept is None or r.attributes == 1 else f"{self._count(row)}"
         found = self._found(row)
         return {
@@ -203,8 +209,9 @@ class Words(Presenter):
             "kept": self._nearness(row),
             "label": f"{'✓' if back else '≠'} {number}".strip(),
             "noise_alt": noise_words(seed, e),
-            "reconstruction_alt": f"seed {seed}, reconstruction, {found}, {verdict}",
+            "reconstruction_alt": f"seed {seed}, {verdict}: {found}",
             "summary": f"{verdict.capitalize()}: {found}.",
+            "survived": survived(r, row),
             "path": json.dumps(_frames(r.path, row)),
             "query": replace(e, seeds=(seed,)).to_query(),
         }
@@ -228,7 +235,8 @@ class Words(Presenter):
             return rmse
         if r.attributes == 1:
             return f"{'the same' if r.kept[row] else 'another'} digit, {rmse}"
-        return f"{self._count(row)} of {r.attributes} attributes kept, {rmse}"
+        kept = f"{self._count(row)} of {r.attributes} features kept"
+        return f"{kept} (a stranger shares {stranger(r)}), {rmse}"
 
 
 def unfinished(progress: Progress, e: RoundTrip, noises: list[str], picture: Portrait) -> Row:
