@@ -222,7 +222,9 @@ def test_the_note_of_a_flip_book_says_where_the_guesses_part(faces_model, tiny_e
         return flipbook_note(frames, 1.25)
 
     far = note(faces_model)
-    assert far.startswith("Above n = 400 the model's guess and the best possible one agree to RMSE 0.1.")
+    assert far.startswith(
+        "Above n = 400 the model's guess and the best possible one agree to RMSE 0.1."
+    )
     assert re.search(r" Model faces \w+, seed 0, 1\.2 s for all levels\.$", far)
     wrong = "The model's guess and the best possible one differ at every high level: this picture "
     assert note(tiny_eps, line_up="face:17").startswith(wrong)

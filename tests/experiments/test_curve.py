@@ -133,12 +133,16 @@ def test_the_sentence_speaks_of_one_seed_as_one(found):
 
 
 def test_the_note_lists_the_settings_and_counts_one_of_each_as_one(found, faces_model):
-    settings = "3 noise levels x 2 seeds in one batch, at most 2 network calls each, ddim, deterministic"
+    settings = (
+        "3 noise levels x 2 seeds in one batch, at most 2 network calls each, ddim, deterministic"
+    )
     note = present(found).note()
     assert re.fullmatch(rf"Model faces \w+, {settings}, [\d.]+ s\.", note)
     one = lab.run(Curve(levels=(1,), seeds=(0,), steps=1, eta=0.5), faces_model)
     note = present(one).note()
-    assert "1 noise level x 1 seed in one batch, at most 1 network call each, ddim, eta 0.5, " in note
+    assert (
+        "1 noise level x 1 seed in one batch, at most 1 network call each, ddim, eta 0.5, " in note
+    )
 
 
 def test_numbers_are_given_by_level_and_seed(found):

@@ -91,7 +91,8 @@ class Words(Presenter):
     def details(self) -> str:
         """List levels, seeds, calls, solver and eta."""
         e = self.experiment
-        rows = f"{counted(len(e.levels), 'noise level')} x {counted(len(e.seeds), 'seed')} in one batch"
+        levels = counted(len(e.levels), "noise level")
+        rows = f"{levels} x {counted(len(e.seeds), 'seed')} in one batch"
         calls = f"at most {counted(e.steps, 'network call')} each"
         return f"{rows}, {calls}, {e.solver}, {sampling(e.eta)}"
 
