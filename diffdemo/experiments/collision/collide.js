@@ -44,6 +44,7 @@ const build = value => {
   part['ways-title'].textContent = value.ways.length === 1 ? 'Who came back when the noise was removed' : `Who came back when the noise was removed, ${value.ways.length} tries`;
   value.ways.forEach(way => figure(part.ways, way.src, way.alt, way.verdict, way.read, way.who ? 'back' : 'changed'));
   if (!value.same) { tag('span', 'back', part.verdicts, '✓ A or B came back'); tag('span', 'changed', part.verdicts, '≠ another picture'); }
+  if (value.reading) tag('span', '', part.verdicts, value.reading);
   equation(value, 'A'); equation(value, 'B');
   const list = tag('dl', '', part.facts);
   value.facts.forEach(fact => { tag('dt', '', list, fact.term); tag('dd', 'value', list, fact.value); tag('dd', '', list, fact.help); });

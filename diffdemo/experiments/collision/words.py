@@ -147,10 +147,19 @@ class Words(Presenter):
             "T": r.T,
             "signal": f"{r.signal:.3f}",
             "spread": f"{r.spread:.3f}",
+            "reading": self._reading(),
             "facts": self._facts(),
             "odds": list(zip(r.levels, r.odds.tolist(), strict=True)),
             "ways": self._ways(),
         }
+
+    def _reading(self) -> str:
+        """Say what stands below each try; "" where nothing can be read."""
+        if self.result.kept_a is None or self.result.kept_b is None:
+            return ""
+        if max(self.result.attributes) == 1:
+            return "Below each: whose digit is read in it."
+        return "Below each: how many of the features of A, and of B, are read in it."
 
     def _facts(self) -> list[Row]:
         a = self.result.of_eps_a
