@@ -83,9 +83,7 @@ class Tab(tab.Tab):
 
     def extras(self) -> None:
         """Build the strip for the second picture."""
-        with gr.Accordion(
-            "A second picture, for swapping and blending", open=False, elem_id="swap"
-        ):
+        with gr.Accordion("Picture B, to swap and blend with", open=False, elem_id="swap"):
             self.second.add_strip("swap-strip")
 
     def changes(self) -> list[Any]:
