@@ -20,7 +20,7 @@ RAIL: dict[str, Any] = {
 }
 OWN: dict[str, dict[str, Any]] = {
     "embed": {
-        "at": "all noise, n = T",
+        "at": "after all noise steps (x_T)",
         "steps": 20,
         "warm": 0.1,
         "methods": ["ddim", "random"],

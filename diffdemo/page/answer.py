@@ -14,8 +14,8 @@ TITLE = "The answer"
 PLACE = "answer-tab"  # its id on the page
 QUESTION = "So what does noise do?"
 INTRODUCTION = (
-    "The questions of the thread, and what your own runs say to them: the latest three of each "
-    "tab, with the links that run them again."
+    "These are the questions of the thread. Below each stands what your own runs said, the latest "
+    "three of each tab. A link runs its experiment again."
 )
 BODY = '<div class="share"></div><div class="answers"></div>'
 

@@ -115,8 +115,12 @@ def choice(field: Field, **options: Any) -> RawRadio:
 
 def choices(field: Field, **options: Any) -> RawChoices:
     """Make boxes to choose some of the words of a field."""
-    known: Options = {"label": field.label, "value": list(field.default)}
-    return RawChoices(choices=list(field.choices), **{**known, **options})
+    known: Options = {
+        "label": field.label,
+        "choices": list(field.choices),
+        "value": list(field.default),
+    }
+    return RawChoices(**{**known, **options})
 
 
 def line(field: Field, **options: Any) -> RawText:

@@ -12,7 +12,7 @@ from diffdemo.widgets.available import Models
 from diffdemo.widgets.components import html
 from diffdemo.widgets.events import AT_ONCE, Events, Options, safely
 
-LABEL = "Examples for the second picture"
+LABEL = "Examples for picture B"
 STRIP = f'<div class="examples" role="group" aria-label="{LABEL}"></div>'
 
 
@@ -37,12 +37,12 @@ class SecondPicture:
         with gr.Row(elem_classes="second", equal_height=False):
             self.portrait.render()
             with gr.Column(scale=3, min_width=200):
-                gr.Markdown("**Picture B**, the second one; picture A is the page's own.")
+                gr.Markdown("**Choose picture B.** Picture A is your picture.")
                 self.add_strip("second-strip")
                 with gr.Row():
                     size: Options = {"size": "sm", "min_width": 120}
                     self.another = gr.Button("Another at random", elem_id="second-another", **size)
-                    self.same = gr.Button("Take picture A", elem_id="second-same", **size)
+                    self.same = gr.Button("Same as picture A", elem_id="second-same", **size)
 
     def add_strip(self, elem_id: str) -> None:
         """Build a strip of examples that sets picture B; there may be several."""

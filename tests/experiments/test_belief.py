@@ -158,15 +158,24 @@ def test_levels_beyond_the_model_are_refused_before_any_work(short, e):
 
 
 def test_the_sentence_says_how_sure_anyone_can_be(faces_model):
-    def sentence(**options):
-        return present(lab.run(Belief(**options), faces_model)).sentence()
+    def words(**options):
+        return present(lab.run(Belief(**options), faces_model))
 
-    assert sentence(n=0).startswith("Without noise there is nothing to guess")
-    assert sentence(n=1).startswith("After 1 step of noise, the true picture has probability ")
-    early = sentence(n=200)
-    assert " among 10,000; 0.0 of 13.3 bits are missing to name the picture." in early
-    assert "more likely" not in early
-    assert "another picture, is more likely." in sentence(n=900)
+    assert words(n=0).sentence().startswith("At n = 0 there is no noise and nothing to guess")
+    observer = "someone who knows all 10,000 pictures would guess"
+    early = words(n=200)
+    sure = f"At n = 200: {observer} your picture, with a probability of more than 99.9 %."
+    assert early.sentence() == sure
+    assert early.sentence_for_others() == sure.replace("your picture", "face 17")
+    late = words(n=900).sentence()
+    guess = r"face \d+ \((less than )?[\d.]+ %\); your picture has less than 0\.1 %\."
+    assert re.fullmatch(rf"At n = 900: {observer} {guess}", late)
+
+
+def test_a_line_up_of_one_picture_leaves_nothing_to_guess(faces_model):
+    alone = present(lab.run(Belief(n=450, line_up="face:17"), faces_model))
+    nothing = "with one picture in the line-up there is nothing to guess. Add another."
+    assert alone.sentence() == f"At n = 450: {nothing}"
 
 
 def test_the_note_lists_the_settings(found):
@@ -233,9 +242,11 @@ def test_the_note_of_a_flip_book_says_where_the_guesses_part(faces_model, tiny_e
         return flipbook_note(frames, 1.25)
 
     far = note(faces_model)
-    assert far.startswith("Above n = 400 the network's guess and the exact mean agree to RMSE 0.1.")
+    assert far.startswith(
+        "Above n = 400 the model's guess and the best possible one agree to RMSE 0.1."
+    )
     assert re.search(r" Model faces \w+, seed 0, 1\.2 s for all levels\.$", far)
-    wrong = "The network's guess and the exact mean differ at every high level: this picture is "
+    wrong = "The model's guess and the best possible one differ at every high level: this picture "
     assert note(tiny_eps, line_up="face:17").startswith(wrong)
     frames = [lab.run(Belief(n=0), faces_model)]
     assert flipbook_note(frames, 1).startswith("The two guesses agree at every level. ")
@@ -247,7 +258,7 @@ def test_the_tab_flips_through_all_levels_and_starts_at_the_dial(tab_of, n):
     tab = tab_of(Belief)
     (updates,) = tab.run(ready)
     sentence = updates[tab.sentence]
-    assert f"After {n} steps of noise" in sentence["text"]
+    assert sentence["text"].startswith(f"At n = {n}: someone who knows all 10,000 pictures")
     assert sentence["note"].endswith(f" s for all levels. In {ready.model.engine}.")
     assert sentence["link"] == ready.experiment.to_query()
     assert views.answers(sentence, ready.experiment)
@@ -255,10 +266,12 @@ def test_the_tab_flips_through_all_levels_and_starts_at_the_dial(tab_of, n):
     frames = page["frames"]
     assert [frame["n"] for frame in frames] == sorted({*BOOK, n})
     assert frames[page["start"]]["n"] == n
-    assert frames[0]["text"] == "0.0 of 13.3 bits missing; the original has 100 %."
-    assert re.search(
-        r"^13\.\d of .* the original has < 0\.1 %, an? \d \(image \d+\) ", frames[-1]["text"]
+    assert frames[0]["text"] == "Your picture: 100 %."
+    last = (
+        r"Your picture: less than 0\.1 %\. The best guess, an? \d \(image \d+\): less than 0\.1 %\."
     )
+    assert re.fullmatch(last, frames[-1]["text"])
+    assert page["x0"]["alt"] == "digit 3"
     for frame in frames:
         assert {one["name"] for one in frame["top"]} <= set(page["candidates"])
         values = frame["marginals"][0]["values"]
@@ -312,7 +325,7 @@ def test_without_any_line_up_the_tab_says_so_and_runs_nothing(tiny_eps, tab_of, 
     assert updates[tab.shown] is None
     assert caplog.messages == []
     (updates,) = tab.run(prepare(Belief(tiny_eps.name, line_up="face:1,face:2"), tiny_eps))
-    assert "among 3;" in updates[tab.sentence]["text"]
+    assert "knows all 3 pictures" in updates[tab.sentence]["text"]
 
 
 ONE = {"picture": "face:1"}

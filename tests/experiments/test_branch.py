@@ -1,4 +1,6 @@
 import json
+import re
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -231,14 +233,29 @@ def test_the_path_uses_fresh_noise_that_comes_after_its_eps(model):
     assert near(found.path.x[1:], x)
 
 
-def test_the_sentence_says_what_futures_share(faces_model):
+def test_the_sentence_says_how_alike_paths_end(faces_model):
     found = lab.run(Branch(points=3, futures=4, steps=6), faces_model)
     text = present(found).sentence()
-    chance = f"(unrelated pictures: {100 * found.chance:.0f} %)"
-    assert text.startswith("From n = 1000, 4 futures share ")
-    assert f" of their attributes {chance}; from n = 167, 100 %; half of that way" in text
+    first = f"end {100 * float(found.kept[0]):.0f} % alike (strangers: {100 * found.chance:.0f} %)"
+    assert text.startswith(
+        f"Paths that part at n = 1000 {first}; those that part at n = 167, 100 %"
+    )
+    assert re.search(r"100 %\. Half of the likeness is settled only below n = \d+\.$", text)
     digits = lab.run(Branch("digits", "digit:3", points=2, futures=2, steps=2))
-    assert "of the pairs among 2 futures show the same digit" in present(digits).sentence()
+    pairs = r"end at the same digit in \d+ % of pairs \(strangers: 10 %\); those that part at n"
+    assert re.search(pairs, present(digits).sentence())
+
+
+def test_the_tab_says_what_part_the_picture_plays(model):
+    found = branch(model)
+    slight = present(replace(found, left=0.00635)).page()["about"]
+    plays = (
+        "Your picture plays no part here. The path starts at n = 1000, where 0.6 % of it is left."
+    )
+    assert slight == plays
+    large = present(replace(found, left=0.25)).page()["about"]
+    assert large == "The path starts at n = 1000, where 25 % of your picture is left."
+    assert found.left == pytest.approx(float(model.schedule.alpha_bar[1000]) ** 0.5)
 
 
 def test_without_line_up_nothing_is_read_and_the_sentence_gives_distances(model):
@@ -247,17 +264,22 @@ def test_without_line_up_nothing_is_read_and_the_sentence_gives_distances(model)
     assert found.chance is None
     assert found.unrelated > 0
     words = present(found)
-    assert "% as far apart as unrelated pictures" in words.sentence()
+    assert "% as far apart as strangers; those that part at n = " in words.sentence()
     page = words.page()
     assert [line["key"] for line in page["lines"]] == ["rmse"]
+    assert page["more"] == []
+    assert page["measure"] == "Bar: how near to each other they end."
     assert {row["text"] for row in page["rows"]} == {""}
 
 
 def test_the_note_lists_the_settings_and_counts_one_of_each_as_one(model):
     note = present(branch(model)).note()
-    assert "3 points x 4 futures in one batch, 8 steps, eta 1, path from seed 5, " in note
+    assert "3 points x 4 futures in one batch, 8 denoising steps, eta 1, path from seed 5, " in note
     one = present(branch(model, points=1, futures=2, steps=1, jump=1)).note()
-    assert "1 point x 2 futures in one batch, 1 step, eta 1, climbing back 1 step each" in one
+    assert (
+        "1 point x 2 futures in one batch, 1 denoising step, eta 1, climbing back 1 step each"
+        in one
+    )
 
 
 def test_numbers_and_tiles_belong_to_points_and_futures(model):
@@ -292,14 +314,15 @@ def test_the_tab_draws_a_tree(faces_model, tab):
     bodies = [update[tab.shown] for update in partial if tab.shown in update]
     assert 0 < len(bodies) <= Tab.pictures
     assert {len(row["tiles"]) for body in bodies for row in body["rows"]} == {4}
-    assert last[tab.sentence]["text"].startswith("From n = 1000, 4 futures share ")
+    assert last[tab.sentence]["text"].startswith("Paths that part at n = 1000 end ")
     page = last[tab.shown]
     assert [row["n"] for row in page["rows"]] == [1000, 667, 167]
     assert {len(row["tiles"]) for row in page["rows"]} == {4}
     assert page["rows"][2]["share"] == 1
     frames = page["rows"][0]["tiles"][1]["frames"]
     assert [frame["n"] for frame in frames] == [1000, 833, 667, 333, 167]
-    assert [line["key"] for line in page["lines"]] == ["kept", "rmse"]
+    assert [line["key"] for line in page["lines"]] == ["kept"]
+    assert [line["key"] for line in page["more"]] == ["rmse"]
     assert json.dumps(page)
 
 

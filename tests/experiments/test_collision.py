@@ -1,6 +1,6 @@
 import json
 import math
-from dataclasses import astuple
+from dataclasses import astuple, replace
 
 import numpy as np
 import pytest
@@ -15,6 +15,7 @@ from diffdemo.diffusion.posterior import collide, log_odds, log_posterior
 from diffdemo.errors import DiffdemoError, ExperimentError
 from diffdemo.experiments.collision import WAYS_BACK
 from diffdemo.experiments.collision.run import Plausibility, log10_odds
+from diffdemo.experiments.collision.words import times
 from diffdemo.lab import batches
 from diffdemo.lab.judge import CAME_BACK_SHARE
 from diffdemo.lab.notation import picture_from_png
@@ -245,19 +246,38 @@ def test_the_sentence_puts_length_and_odds_in_words(model):
     def sentence(**options):
         return present(collision(model, steps=1, **options)).sentence()
 
-    early = "far longer than true noise, and A is 10^"
-    late = "as long as true noise, and A is 1.38 times less likely than B to be"
-    assert early in sentence(n=100)
+    made = "At n = 100, one noisy picture can be made from A or from B."
+    strong = "The noise B needs is far too strong to be ordinary. A is 10^"
+    assert sentence(n=100).startswith(f"{made} {strong}")
+    late = "The noise B needs looks ordinary. B is 1.38 times likelier than A. Of 8 tries, "
     assert late in sentence(n=1000)
     assert "the same picture" in sentence(other="face:17")
-    assert "of 1 ways back" in sentence(eta=0)
+    assert " The one try came back as " in sentence(eta=0)
+
+
+TIMES = [(0.1, "1.26"), (2, "100"), (3.1, "1,300"), (5.9, "790,000"), (6.3, "2 million")]
+TIMES += [(9.9, "7.94 billion"), (14, "100 trillion"), (23.6, "10^24")]
+
+
+@pytest.mark.parametrize(("log10", "text"), TIMES)
+def test_odds_are_written_in_words(log10, text):
+    assert times(log10) == text
+
+
+def test_the_sentence_counts_the_tries(model):
+    found = collision(model, steps=1)
+    no = torch.zeros(8, dtype=torch.bool)
+    one = no.clone()
+    one[3] = True
+    text = present(replace(found, a=one, b=no)).sentence()
+    assert text.endswith("Of 8 tries, one came back as A, none as B, 7 as other pictures.")
 
 
 def test_the_note_lists_the_settings(model):
     note = present(collision(model, n=300, seed=2)).note()
-    assert "noise on A from seed 2, back with 2 steps, eta 1, seeds 3 to 10, " in note
+    assert "noise on A from seed 2, back with 2 denoising steps, eta 1, seeds 3 to 10, " in note
     one = present(collision(model, n=1, eta=0)).note()
-    assert "back with 1 step, deterministic, " in one
+    assert "back with 1 denoising step, deterministic, " in one
 
 
 def test_numbers_say_where_each_way_back_ended(model):
@@ -298,7 +318,7 @@ def test_the_tab_draws_both_equations_and_the_ways_back(model, tab):
     *partial, last = tab.run(prepare(Collision(n=600, steps=3), model))
     assert [update[tab.sentence]["done"] for update in partial] == [1, 2, 3]
     assert all(tab.shown not in update for update in partial)
-    assert last[tab.sentence]["text"].startswith("At n = 600 the noise that B needs is ")
+    assert last[tab.sentence]["text"].startswith("At n = 600, one noisy picture can be made ")
     page = last[tab.shown]
     assert (page["signal"], page["spread"]) == ("0.161", "0.987")
     assert (page["n"], page["T"]) == (600, 1000)

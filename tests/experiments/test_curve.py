@@ -114,30 +114,46 @@ def test_levels_beyond_the_model_are_refused_before_any_work(short):
 def test_the_sentence_names_where_each_curve_falls_half_way(model, picture):
     levels = (0, 400, 500, 600, 1000)
     found = lab.run(Curve(model, picture, levels, seeds=(0, 1), steps=3))
-    half = crossing(levels, means(found.bits_known), found.bits / 2)
     turn = crossing(levels, means(found.came_back), 0.5)
-    fall = crossing(levels, means(found.kept), (1 + found.chance) / 2)
-    bits = f"Half of the {found.bits:.1f} bits that single this picture out are gone at n = "
-    lost = {"faces": "half of what shows in it is lost", "digits": "the digit changes"}[model]
-    parts = [f"{bits}{half:.0f}"]
-    parts.append(f"from n = {turn:.0f} on fewer than half of the noises bring it back")
-    if fall is not None:
-        parts.append(f"{lost} at n = {fall:.0f}")
-    assert present(found).sentence() == f"{'; '.join(parts)}."
+    half = crossing(levels, means(found.bits_known), found.bits / 2)
+    faces = model == "faces"
+    fall = crossing(levels, means(found.kept), (1 + found.chance) / 2 if faces else 0.5)
+    lost = f"half of the likeness in its visible features is gone at {fall:.0f}"
+    if not faces:
+        lost = f"most tries show another digit from {fall:.0f} on"
+    text = f"From about {turn:.0f} noise steps on, most tries no longer bring your picture back."
+    text += f" {lost.capitalize()}; half of the information that picks it out of 10,000 pictures"
+    assert present(found).sentence() == f"{text} lasts until {half:.0f}."
+    told = present(found).sentence_for_others()
+    assert f"no longer bring {picture.replace(':', ' ')} back." in told
 
 
 def test_the_sentence_says_when_nothing_is_lost(faces_model):
     found = lab.run(Curve(levels=(0, 1), seeds=(0,), steps=1), faces_model)
-    assert present(found).sentence() == "Nothing is lost between the levels asked for."
+    every = "At every number of noise steps tried,"
+    assert present(found).sentence() == f"{every} at least half of the tries came back."
+    lost = replace(found, came_back=torch.zeros(2, 1, dtype=torch.bool))
+    assert present(lost).sentence() == f"{every} fewer than half of the tries came back."
+
+
+def test_the_sentence_speaks_of_one_seed_as_one(found):
+    one = replace(found, experiment=replace(found.experiment, seeds=(7,)))
+    one = replace(one, came_back=torch.tensor([[True], [True], [False]]))
+    wanted = "From about 650 noise steps on, seed 7 no longer brings your picture back."
+    assert present(one).sentence().startswith(wanted)
 
 
 def test_the_note_lists_the_settings_and_counts_one_of_each_as_one(found, faces_model):
-    settings = "3 levels x 2 seeds in one batch, at most 2 network calls each, ddim, deterministic"
+    settings = (
+        "3 noise levels x 2 seeds in one batch, at most 2 network calls each, ddim, deterministic"
+    )
     note = present(found).note()
     assert re.fullmatch(rf"Model faces \w+, {settings}, [\d.]+ s\.", note)
     one = lab.run(Curve(levels=(1,), seeds=(0,), steps=1, eta=0.5), faces_model)
     note = present(one).note()
-    assert "1 level x 1 seed in one batch, at most 1 network call each, ddim, eta 0.5, " in note
+    assert (
+        "1 noise level x 1 seed in one batch, at most 1 network call each, ddim, eta 0.5, " in note
+    )
 
 
 def test_numbers_are_given_by_level_and_seed(found):
@@ -190,6 +206,14 @@ def tab(tab_of):
     return tab_of(Curve)
 
 
+def result_of(tab, e, model):
+    return tab.runner.cache.get(prepare(e, model).key)
+
+
+def test_only_levels_that_were_tried_are_landmarks(found):
+    assert [mark["n"] for mark in present(found).page()["landmarks"]] == [1000]
+
+
 def test_the_tab_shows_lines_tiles_and_a_sentence(faces_model, tab):
     e = Curve(levels=even_levels(faces_model), seeds=(0, 1), steps=4)
     *partial, last = tab.run(prepare(e, faces_model))
@@ -199,7 +223,7 @@ def test_the_tab_shows_lines_tiles_and_a_sentence(faces_model, tab):
         assert [len(row) for row in tiles] == [21, 21]
         assert {tile["back"] for row in tiles for tile in row} == {None}
     text = last[tab.sentence]["text"]
-    assert "bits that single this picture out are gone at n = 4" in text
+    assert "half of the information that picks it out of 10,000 pictures lasts until 4" in text
     page = last[tab.shown]
     assert page["levels"] == list(range(0, 1001, 50))
     assert [line["key"] for line in page["lines"]] == ["bits", "kept", "rmse"]
@@ -209,18 +233,28 @@ def test_the_tab_shows_lines_tiles_and_a_sentence(faces_model, tab):
         assert 0 <= low <= value <= high <= 1
     assert [len(row) for row in (*page["tiles"], *page["noises"])] == [21] * 4
     assert page["tiles"][0][0]["back"] is True
-    assert page["marks"] == [{"n": 545, "text": "speciation 545"}]
+    assert page["marks"] == [{"x": 545, "text": "speciation"}]
+    assert page["back"]["values"] == means(result_of(tab, e, faces_model).came_back)
+    assert page["back"]["texts"][0] == "2 of 2"
+    last_count = page["back"]["texts"][-1]
+    assert page["landmarks"] == [
+        {"n": 250, "text": f"n = 250: {page['back']['texts'][5]} came back"},
+        {"n": 1000, "text": f"n = 1000: {last_count} came back"},
+    ]
+    assert page["x0"]["alt"] == "face 17"
+    assert page["verdicts"][0]["text"].endswith("than to any of 9,999 other pictures")
     assert json.dumps(page)
 
 
 def test_the_chart_of_digits_has_no_spread_and_that_of_unknown_pictures_one_line(unread):
     digits = lab.run(Curve("digits", "digit:3", levels=(0, 500), seeds=(0, 1), steps=1))
     lines = {line["key"]: line for line in present(digits).page()["lines"]}
-    assert lines["kept"]["label"] == "still the same digit, of all seeds"
+    assert lines["kept"]["label"] == "tries that still show the same digit"
     assert "low" not in lines["kept"]
     page = present(unread).page()
     assert [line["key"] for line in page["lines"]] == ["rmse"]
-    assert (page["marks"], page["chance"], page["bits"]) == ([], None, None)
+    assert (page["marks"], page["chance"]) == ([], None)
+    assert page["verdicts"][0]["text"] == "✓ came back: near to the original"
 
 
 def test_the_spread_over_the_seeds_stays_between_none_and_all(found):

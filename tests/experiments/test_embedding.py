@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -15,6 +16,7 @@ from diffdemo.diffusion.metrics import rmse
 from diffdemo.diffusion.noise import noise
 from diffdemo.errors import ExperimentError
 from diffdemo.experiments.embedding import CODES
+from diffdemo.experiments.embedding.findings import findings
 from diffdemo.experiments.embedding.run import SHARES
 from diffdemo.experiments.embedding.tab import AT_DIAL, AT_T
 from diffdemo.lab import batches
@@ -273,8 +275,42 @@ def test_a_single_code_is_shown_without_what_needs_others():
     result = lab.run(Embedding(n=3, seeds=(0,), steps=2, methods=("dpm-encoder",)))
     words = present(result)
     page = words.page()
-    assert "1 of 1 noise gave back the very same picture." in words.sentence()
+    recorded = "Any noise plus a record of every step: 1 of 1 came back exactly."
+    assert words.sentence() == recorded
+    assert [len(found["pairs"]) for found in page["findings"]] == [1]
     assert [page[name] for name in ("errors", "paths", "swap")] == [None, None, None]
+
+
+COUNTS = [(0, 4, "none of 4"), (1, 4, "1 of 4"), (4, 4, "all 4"), (2, 2, "both"), (0, 1, "0 of 1")]
+
+
+@pytest.mark.parametrize(("count", "total", "text"), COUNTS)
+def test_a_finding_counts_in_words(found, count, total, text):
+    random = found.codes["random"]
+    back = torch.arange(total) < count
+    fresh = replace(random, x_n=random.x_n[:1].repeat(total, 1, 1, 1), came_back=back)
+    result = replace(found, codes={"random": fresh})
+    assert findings(result)[0].text == f"{text} came back"
+
+
+ORDINARY = [
+    ((True, True), (False, False), "both came back, but neither passes as ordinary noise"),
+    ((True, True), (True, False), "both came back, and 1 of 2 passes as ordinary noise"),
+    ((True, True), (True, True), "both came back, and both pass as ordinary noise"),
+    ((False, False), (False, False), "none of 2 came back, and neither passes as ordinary noise"),
+]
+
+
+@pytest.mark.parametrize(("back", "gaussian", "text"), ORDINARY)
+def test_computed_noise_that_comes_back_is_said_to_be_ordinary_or_not(found, back, gaussian, text):
+    codes = {}
+    for place, method in enumerate(("ddim", "fixed-point")):
+        verdicts = {
+            "came_back": torch.tensor([back[place]]),
+            "gaussian": torch.tensor([gaussian[place]]),
+        }
+        codes[method] = replace(found.codes[method], **verdicts)
+    assert findings(replace(found, codes=codes))[0].text == text
 
 
 def test_codes_of_which_there_is_only_one_have_no_seed(runs):
@@ -307,11 +343,18 @@ def test_the_tab_shows_codes_statistics_charts_and_swap(faces_model, tab_of):
     shares = [mixture["share"] for mixture in page["swap"]["mixtures"]]
     assert shares[::4] == ["0 %", "50 %", "100 %"]
     text = last[tab.sentence]["text"]
-    begin = (
-        "Of 2 random noises 2 passed as Gaussian and 0 led back; DDIM inversion led back to RMSE "
-    )
-    assert text.startswith(begin)
-    assert "4 of 4 noises gave back the very same picture: one picture, many codes" in text
+    parts = [
+        "Fresh noise: none of 2 came back.",
+        "Noise computed from your picture: both came back, but neither passes as ordinary noise.",
+        "Any noise plus a record of every step: all 4 came back exactly.",
+    ]
+    assert text == " ".join(parts)
+    assert [len(found["pairs"]) for found in page["findings"]] == [2, 2, 4]
+    first, computed, recorded = page["findings"]
+    assert [pair["label"] for pair in first["pairs"]] == ["seed 0", "seed 1"]
+    assert [pair["label"] for pair in computed["pairs"]] == ["DDIM inversion", "Fixed point"]
+    assert [pair["x_n"] for pair in first["pairs"]] == [p["x_n"] for p in recorded["pairs"][:2]]
+    assert {pair["came_back"] for pair in recorded["pairs"]} == {True}
     assert json.dumps(page)
 
 
@@ -335,5 +378,5 @@ def test_the_controls_describe_an_experiment_and_an_experiment_the_controls(
 
 @pytest.mark.parametrize("at", ["T", None, ["x"]])
 def test_codes_at_another_level_are_refused(models, tab_of, at):
-    with pytest.raises(ExperimentError, match=f"{AT_T}, {AT_DIAL}"):
+    with pytest.raises(ExperimentError, match=re.escape(f"{AT_T}, {AT_DIAL}")):
         tab_of(Embedding).experiment(Settings.read(models, RAIL), {**OWN["embed"], "at": at})

@@ -1,73 +1,84 @@
-// How certainty arrives: x_n, the candidates with their exact probabilities, two guesses, attributes; one frame a level of n.
-// props.value is data only (see words.py); the play button walks n from its largest value to 0 and back.
-const [controls, guesses, track, candidates, marginals] =
-  ['controls', 'guesses', 'track', 'candidates', 'marginals'].map(name => element.querySelector('.' + name));
+// What could it have been: the picture, its noisy version, two guesses and the candidates; one frame a level of n.
+// props.value is data only (see words.py). The dial's n is the one n: it arrives as the event 'diffdemo:n' (the document's data-n), and playing moves the
+// dial, with 'diffdemo:set-n' for each level: down from the largest n to 0, and up again to the n of the headline.
+const [flow, player, candidates, track, marginals] =
+  ['flow', 'player', 'candidates', 'track', 'marginals'].map(name => element.querySelector('.' + name));
 const HELD = 8; // ticks that the end without noise is held for
-let at = 0, timer = null, heading = 1, held = 0;
+let at = 0, timer = null, heading = -1, held = 0;
 
 const frames = () => (props.value && Array.isArray(props.value.frames) ? props.value.frames : []);
+const dial = () => Number(document.documentElement.dataset.n);
+const nearest = () => frames().reduce((best, frame, k, list) => (Math.abs(frame.n - dial()) < Math.abs(list[best].n - dial()) ? k : best), 0);
 
-// The controls are built once, so that playing never takes the focus away.
-const play = tag('button', 'play', controls, '▶ Play');
+// The player is built once, so that playing never takes the focus away.
+const play = tag('button', 'play', player, '▶ Play');
 play.type = 'button';
-const range = tag('input', '', controls);
-range.type = 'range'; range.min = 0; range.step = 1; range.setAttribute('aria-label', 'Level of noise shown');
-const label = tag('output', '', controls);
-const said = tag('p', 'said', controls);
+const label = tag('output', '', player);
+const said = tag('p', 'said', player);
 
+const turnTo = k => {
+  at = k;
+  const {n} = frames()[at];
+  document.dispatchEvent(new CustomEvent('diffdemo:set-n', {detail: n}));
+  if (dial() !== n) { document.documentElement.dataset.n = n; document.dispatchEvent(new Event('diffdemo:n')); }
+  show();
+};
 const stop = () => { clearInterval(timer); timer = null; play.textContent = '▶ Play'; };
 const tick = () => {
-  const last = frames().length - 1;
-  if (at + heading < 0 || at + heading > last) {
-    if (heading > 0) return stop();
-    if (held++ < HELD) return;
-    heading = 1;
-  }
-  at += heading;
-  show();
+  if (at === 0 && held++ < HELD) return;
+  if (at === 0) heading = 1;
+  if (heading > 0 && at >= props.value.start) return stop();
+  turnTo(at + heading);
 };
 play.addEventListener('click', () => {
   if (timer) return stop();
-  at = frames().length - 1; heading = -1; held = 0; show();
+  heading = -1; held = 0;
+  turnTo(frames().length - 1);
   play.textContent = '❚❚ Pause';
   const calm = window.matchMedia('(prefers-reduced-motion: reduce)').matches;
   timer = setInterval(tick, calm ? 900 : 160);
 });
-range.addEventListener('input', () => { stop(); at = +range.value; show(); });
 
-const guess = (src, name, words, alt) => {
-  const figure = tag('figure', '', guesses);
-  picture(src, alt, figure);
-  const caption = tag('figcaption', '', figure);
-  tag('b', '', caption, name); tag('span', '', caption, words);
+const drawFlow = frame => {
+  const value = props.value, everyone = value.count.toLocaleString('en'), {n} = frame;
+  flow.replaceChildren();
+  figure(flow, value.x0.src, value.x0.alt, 'your picture', '');
+  sign(flow, '→');
+  figure(flow, frame.x_n, `the noisy picture after ${n} noise steps`, 'x_n', n ? `the noisy picture, after ${n} noise steps` : 'no noise yet');
+  sign(flow, '→');
+  figure(flow, frame.mean, `the best possible guess at n = ${n}`, 'best guess', `by someone who knows all ${everyone}`);
+  figure(flow, frame.x0_hat, `the model's guess at n = ${n}`, 'the model’s guess', 'in one step');
 };
 
 const drawTrack = () => {
   const list = frames(), largest = list[list.length - 1].n || 1, bits = props.value.bits, now = list[at].n;
   const parted = Math.max(0.2, ...list.map(frame => frame.difference)), line = share => list.map(frame => [frame.n, Math.min(1, share(frame))]);
-  plotLines(track, {title: 'How certainty goes with noise', height: 180,
+  plotLines(track, {title: 'How certainty goes with noise', height: 200,
     x: {label: 'noise steps n', from: 0, to: largest, ticks: [0, 0.25, 0.5, 0.75, 1].map(share => Math.round(share * largest))},
-    y: {label: 'share', from: 0, to: 1, ticks: [0, 0.5, 1]}, marks: [{x: now, text: `n = ${now}`}],
-    series: [{key: 'entropy', label: `bits missing, of ${bits.toFixed(1)}`, points: line(frame => (bits ? frame.entropy / bits : 0))},
-      {key: 'apart', label: `RMSE between the two guesses, of ${parted.toFixed(2)}`, dashed: true, points: line(frame => frame.difference / parted)}]});
+    y: {percent: true, from: 0, to: 1, ticks: [0, 0.5, 1]}, marks: [{x: now, text: `n = ${now}`}],
+    series: [{key: 'entropy', label: `information missing, of ${bits.toFixed(1)} bits`, points: line(frame => (bits ? frame.entropy / bits : 0))},
+      {key: 'apart', label: `distance between the two guesses, of RMSE ${parted.toFixed(2)}`, dashed: true, points: line(frame => frame.difference / parted)}]});
 };
 
 const drawCandidates = frame => {
+  const {count} = props.value;
   candidates.replaceChildren();
-  tag('h3', '', candidates, `The most probable of ${props.value.count.toLocaleString('en')} pictures`);
+  tag('h3', '', candidates, count === 1 ? 'The one picture it can have been' : 'The most probable pictures');
+  if (count > 1) tag('p', '', candidates, `Before x_n was seen, each had a chance of 1 in ${count.toLocaleString('en')}.`);
   frame.top.forEach(entry => {
     const found = props.value.candidates[entry.name] || {}, row = tag('div', 'row' + (entry.own ? ' own' : ''), candidates);
     picture(found.src, found.alt, row);
     const bar = tag('span', 'bar', row);
     tag('span', 'fill', bar).style.width = `${100 * entry.p}%`;
-    tag('span', 'words', row, `${found.alt}${entry.own ? ', the original' : ''}`);
-    tag('b', '', row, entry.text);
+    tag('span', 'words', row, entry.own ? `${found.alt}, the original` : found.alt);
+    tag('b', '', row, unbroken(entry.text));
   });
 };
 
 const drawMarginals = frame => {
   marginals.replaceChildren();
-  tag('h3', '', marginals, 'What can be said of each attribute (✓ what the original has)');
+  if (!frame.marginals.length) return;
+  tag('h3', '', marginals, 'What can be said of each feature (✓ what the original has)');
   const list = tag('dl', '', marginals);
   frame.marginals.forEach(attribute => {
     tag('dt', '', list, attribute.name);
@@ -85,23 +96,30 @@ const drawMarginals = frame => {
 const show = () => {
   const frame = frames()[at];
   if (!frame) return;
-  range.value = at; label.textContent = `n = ${frame.n}`; said.textContent = frame.text;
-  guesses.replaceChildren();
-  guess(frame.x_n, 'x_n', `the picture with ${frame.n} steps of noise`, `the picture with ${frame.n} steps of noise`);
-  guess(frame.x0_hat, 'x0_hat', 'the network’s guess: any picture is possible', `the network's guess from n = ${frame.n}`);
-  guess(frame.mean, 'posterior mean', `the exact guess of one who knows the line-up; ${frame.difference.toFixed(3)} RMSE away`, `the exact posterior mean at n = ${frame.n}`);
-  drawTrack(); drawCandidates(frame); drawMarginals(frame);
+  const off = Number.isFinite(dial()) && dial() !== frame.n;
+  label.textContent = unbroken(`n = ${frame.n}`);
+  said.textContent = unbroken(`${off ? 'The nearest level computed. ' : ''}${frame.text}`);
+  drawFlow(frame); drawTrack(); drawCandidates(frame); drawMarginals(frame);
+};
+const follow = () => {
+  if (!frames().length) return;
+  const k = nearest();
+  if (timer && k !== at) stop(); // somebody else moved the dial
+  at = k;
+  show();
 };
 const draw = () => {
   stop();
   const list = frames();
   element.classList.toggle('empty', !list.length);
-  if (!list.length) return;
-  at = Math.min(props.value.start || 0, list.length - 1);
-  range.max = list.length - 1;
+  element.querySelector('.more').hidden = player.hidden = !list.length;
+  if (!list.length) return [flow, candidates].forEach(node => node.replaceChildren());
+  at = Number.isFinite(dial()) ? nearest() : Math.min(props.value.start || 0, list.length - 1);
   show();
 };
+document.addEventListener('diffdemo:n', follow);
 watch('value', draw);
 let width = 0;
 new ResizeObserver(() => { if (Math.abs(track.clientWidth - width) > 1) { width = track.clientWidth; if (frames().length) drawTrack(); } }).observe(element);
+element.addEventListener('toggle', () => { if (frames().length) drawTrack(); }, true);
 draw();

@@ -23,13 +23,13 @@ from diffdemo.widgets.events import AT_ONCE, safely
 FRAMES = 41  # of the flip-book
 STRIP = '<div class="examples" role="group" aria-label="Your line-up"></div>'
 COLLECT = (
-    "Collect pictures to choose between: choose one for the page, add it, choose the next. "
-    "With none, all 10,000 count."
+    "Which pictures could it have been? Choose a picture for the page, add it here, choose the "
+    "next. With an empty line-up all 10,000 pictures count."
 )
 
 
 class Tab(tab.Tab):
-    """x_n, the top candidates, two guesses, attributes; a flip-book over all n."""
+    """Picture, x_n and two guesses, the top candidates; a flip-book that follows the dial."""
 
     kind = Belief
     title = "What could it have been?"
@@ -37,19 +37,20 @@ class Tab(tab.Tab):
     how = (Path(__file__).parent / "how.md").read_text()
     thread_question = "How sure can the model be?"
     thread_answer = (
-        "As sure as x_n allows, and no surer: after few steps one picture is left, after all of "
-        "them every picture is as probable as before. What the network answers in one step is the "
-        "mean of what is left, which is why it looks blurred."
+        "No surer than the noisy picture allows. After a few noise steps only one picture fits. "
+        "After all of them nearly every picture fits as well as any other. The model's guess in a "
+        "single step is the average of what still fits, which is why it looks blurred."
     )
-    leads = "At first anything is possible, at last one picture. When is it decided?"
+    leads = "At 1000 anything is possible, at 0 only one picture. When is it decided?"
     n = 450
     uses = ("n", "first")
     script = "belief"
     markup = (
-        '<div class="controls"></div><div class="guesses"></div><div class="track"></div>'
-        '<div class="candidates"></div><div class="marginals"></div>'
+        '<div class="flow"></div><div class="player"></div><div class="candidates"></div>'
+        '<details class="more"><summary>More: how certainty goes, and what is known of each '
+        'feature</summary><div class="track"></div><div class="marginals"></div></details>'
     )
-    shared = ("lines",)
+    shared = ("lines", "figures")
 
     def extras(self) -> None:
         """Build the visitor's own line-up."""
@@ -57,7 +58,7 @@ class Tab(tab.Tab):
             gr.Markdown(COLLECT)
             self.own = {"line_up": html("examples", STRIP, "examples", [], elem_id="collected")}
             with gr.Row():
-                self.add = gr.Button("Add the page's picture", size="sm", elem_id="collect")
+                self.add = gr.Button("Add your picture", size="sm", elem_id="collect")
                 self.clear = gr.Button("Use all 10,000 again", size="sm", elem_id="clear")
 
     def wire(self, portrait: object) -> list[Any]:
@@ -107,8 +108,8 @@ def no_line_up(ready: Ready) -> views.Sentence:
     """Say that nothing exact is known of a model's pictures, and what can be done."""
     missing = f"There is no line-up of the pictures {ready.model.name} was trained on"
     return {
-        "text": f"{missing}, so nobody can say what else it could have been. Collect some of your "
-        "own below, and the question is which of them it was.",
+        "text": f"{missing}, so nobody can say what else it could have been. Collect some pictures "
+        "below, and the question is which of them it was.",
         "note": "",
         "query": views.query(ready.experiment),
     }

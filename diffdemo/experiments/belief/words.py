@@ -8,7 +8,7 @@ from diffdemo.experiments.belief.run import BeliefResult
 from diffdemo.report.pictures import tile, uri
 from diffdemo.report.presenter import Presenter, Row
 from diffdemo.report.sheets import TileRow
-from diffdemo.report.words import counted, picture_words
+from diffdemo.report.words import MY_OWN, YOURS, picture_words
 
 SMALL = 0.0005  # probabilities nearer than this to 0 or 1 are written as "<" or ">"
 SHOWN = 6  # candidates of a frame
@@ -23,21 +23,24 @@ class Words(Presenter):
     experiment: Belief
 
     def sentence(self) -> str:
-        """Say how sure anyone can be."""
+        """Say whom an exact observer would guess, beginning with the n that it is about."""
         r = self.result
-        n = self.experiment.n
-        if n == 0:
-            return "Without noise there is nothing to guess: the picture is the picture."
+        start = f"At n = {self.experiment.n}"
+        if self.experiment.n == 0:
+            return f"{start} there is no noise and nothing to guess: the picture is the picture."
         if r.count == 1:
-            return "With one picture in the line-up there is nothing to guess. Add another."
+            alone = "with one picture in the line-up there is nothing to guess"
+            return f"{start}: {alone}. Add another."
         best = r.top[0]
-        bits = f"{r.entropy_bits:.1f} of {math.log2(r.count):.1f} bits"
-        probability = f"the true picture has probability {percent(r.p_true)} among {r.count:,}"
-        text = f"After {counted(n, 'step')} of noise, {probability}"
-        text += f"; {bits} are missing to name the picture"
+        observer = f"someone who knows all {r.count:,} pictures would guess"
         if best.own:
-            return f"{text}."
-        return f"{text}, and {picture_words(best.name)}, another picture, is more likely."
+            return f"{start}: {observer} {YOURS}, with a probability of {spoken(r.p_true)}."
+        guess = f"{picture_words(best.name, 'another picture')} ({spoken(best.probability)})"
+        return f"{start}: {observer} {guess}; {YOURS} has {spoken(r.p_true)}."
+
+    def sentence_for_others(self, own: str = MY_OWN) -> str:
+        """Say the same with the picture's name, where it has one."""
+        return super().sentence_for_others(picture_words(self.experiment.picture, own))
 
     def details(self) -> str:
         """List level, seed and candidates."""
@@ -80,8 +83,8 @@ class Words(Presenter):
             label = f"{name}, {percent(one.probability)}"
             candidates.append(tile(f"candidate-{rank}", label, one.picture))
         x_n = tile("x_n", f"n = {self.experiment.n}", r.x_n)
-        mean = tile("posterior_mean", "exact mean", r.posterior_mean)
-        guess = tile("x0_hat", "the network", r.x0_hat)
+        mean = tile("posterior_mean", "best possible", r.posterior_mean)
+        guess = tile("x0_hat", "the model's", r.x0_hat)
         return [
             TileRow("the picture", (tile("x0", "", r.x0), x_n)),
             TileRow("best guesses", (mean, guess)),
@@ -102,6 +105,11 @@ def percent(p: float) -> str:
     return "0 %" if p == 0 else "< 0.1 %"
 
 
+def spoken(p: float) -> str:
+    """Write a probability for a sentence, as "less than 0.1 %"."""
+    return percent(p).replace("> ", "more than ").replace("< ", "less than ")
+
+
 def flipbook(frames: list[BeliefResult], n: int) -> Row:
     """Return all levels as frames, and each candidate's picture once.
 
@@ -112,6 +120,7 @@ def flipbook(frames: list[BeliefResult], n: int) -> Row:
     pictures = {one.name: one.picture for frame in frames for one in frame.top[:SHOWN]}
     levels = [frame.experiment.n for frame in frames]
     return {
+        "x0": {"src": uri(frames[0].x0), "alt": picture_words(frames[0].experiment.picture)},
         "frames": [_frame(frame) for frame in frames],
         "candidates": {
             name: {"src": uri(x), "alt": picture_words(name)} for name, x in pictures.items()
@@ -139,7 +148,7 @@ def _agreement(frames: list[BeliefResult]) -> str:
     differ = [frame.experiment.n for frame in frames if difference(frame) > APART]
     if not differ:
         return "The two guesses agree at every level."
-    guesses = "network's guess and the exact mean"
+    guesses = "model's guess and the best possible one"
     if differ[-1] < frames[-1].experiment.n:
         return f"Above n = {differ[-1]} the {guesses} agree to RMSE {APART:g}."
     unlike = "this picture is unlike those it was trained on"
@@ -176,12 +185,13 @@ def _frame(r: BeliefResult) -> Row:
 
 
 def _short(r: BeliefResult) -> str:
+    """Write the probabilities of the picture and, where it is another one, of the best guess."""
+    text = f"{YOURS.capitalize()}: {spoken(r.p_true)}."
     best = r.top[0]
-    missing = f"{r.entropy_bits:.1f} of {math.log2(r.count):.1f} bits missing"
-    text = f"{missing}; the original has {percent(r.p_true)}"
-    if not best.own:
-        text += f", {picture_words(best.name)} {percent(best.probability)}"
-    return f"{text}."
+    if best.own:
+        return text
+    name = picture_words(best.name, "another picture")
+    return f"{text} The best guess, {name}: {spoken(best.probability)}."
 
 
 def _marginal(name: str, values: tuple[tuple[str, float, bool], ...]) -> Row:

@@ -9,14 +9,14 @@ MAX_POINTS = 32
 MAX_FUTURES = 32
 MAX_JUMP = 20
 POINTS = field.whole(
-    "Branching points",
+    "Points where paths part",
     f"a whole number of points along the path from 1 to {MAX_POINTS}",
     minimum=1,
     maximum=MAX_POINTS,
     default=8,
 )
 FUTURES = field.whole(
-    "Futures",
+    "Paths from each point",
     f"a whole number of futures from each point, from 2 to {MAX_FUTURES}",
     minimum=2,
     maximum=MAX_FUTURES,

@@ -64,6 +64,7 @@ class BranchResult:
     Attributes:
         experiment: what was run, with the revision of the weights.
         x0: (1, C, H, W), the picture whose x_T the path begins at.
+        left: the share of its amplitude that is left in x_T, sqrt(alpha_bar_T).
         path: the path that the futures leave.
         futures: (P, F, C, H, W), the pictures they end at.
         seeds: (F,), of their fresh noise, the same at every point.
@@ -80,6 +81,7 @@ class BranchResult:
 
     experiment: Branch
     x0: Tensor
+    left: float
     path: Path
     futures: Tensor
     seeds: tuple[int, ...]
@@ -150,6 +152,7 @@ def run(e: Branch, ready: Ready) -> Iterator[Progress | BranchResult]:
     yield BranchResult(
         experiment=e,
         x0=batches.pixels(model, ready.x0),
+        left=float(model.schedule.alpha_bar[-1]) ** 0.5,
         path=path,
         futures=batches.pixels(model, futures),
         seeds=_seeds(e),

@@ -24,7 +24,7 @@ BOUNDS: dict[str, dict[str, int]] = {  # of the sliders; a link may go beyond th
 
 
 class Tab(tab.Tab):
-    """Rows are branching points, tiles are futures; below, how much the futures share."""
+    """Rows are points of the path, tiles the ends of paths that leave it there."""
 
     kind = Branch
     title = "Where paths split"
@@ -32,20 +32,25 @@ class Tab(tab.Tab):
     how = (Path(__file__).parent / "how.md").read_text()
     thread_question = "When is it decided what the picture will be?"
     thread_answer = (
-        "On the way, a little at every step: paths that part early end at unrelated pictures, "
-        "paths that part late at nearly the same."
+        "On the way, a little at every step. Paths that part early end as strangers, paths that "
+        "part late end nearly the same."
     )
-    leads = "That was the whole way. What did your own runs say?"
+    leads = "One noisy picture can end at many pictures. Can two pictures also share one?"
     uses = ("first",)
     script = "branch"
-    markup = '<div class="tree"></div><div class="detail"></div><div class="decided"></div>'
-    shared = ("lines",)
+    markup = (
+        '<p class="part-played"></p><div class="tree"></div><p class="measure"></p>'
+        '<div class="detail"></div><div class="decided"></div>'
+        '<details class="more"><summary>More: the distance between the ends</summary>'
+        '<div class="distance"></div></details>'
+    )
+    shared = ("lines", "figures")
     pictures = 6
 
     def controls(self) -> None:
         """Build the sliders: points, futures, steps and jump."""
         known = Branch.fields()
-        with gr.Row(elem_classes="own"):
+        with gr.Accordion("Settings of these paths", open=False), gr.Row(elem_classes="own"):
             for name, bounds in BOUNDS.items():
                 place = f"branch-{name}"
                 self.own[name] = slider(known[name], elem_id=place, min_width=180, **bounds)
@@ -66,8 +71,9 @@ class Tab(tab.Tab):
         """Name where the path begins, the points and the futures."""
         e = ready.experiment
         points = counted(e.points, "point")
-        futures = f"{counted(e.futures, 'future')} each"
-        return f"Going down from n = {ready.model.schedule.T}, and on from {points} with {futures}."
+        futures = f"{counted(e.futures, 'path')} leave it"
+        start = f"One path is denoised from n = {ready.model.schedule.T}"
+        return f"{start}, and from {points} of it {futures}."
 
     def partial(self, progress: Progress, ready: Ready) -> dict[str, Any] | None:
         """Return the latest estimates of the futures."""

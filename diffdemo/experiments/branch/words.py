@@ -15,9 +15,10 @@ from diffdemo.report.films import Still, film
 from diffdemo.report.pictures import tile, uri, uris
 from diffdemo.report.presenter import Presenter, Row
 from diffdemo.report.sheets import TileRow
-from diffdemo.report.words import counted
+from diffdemo.report.words import YOURS, counted
 
 SHOWN = 14  # futures in a film
+SLIGHT = 2  # percent of a picture below which it plays no part
 
 
 class Words(Presenter):
@@ -32,27 +33,29 @@ class Words(Presenter):
         self.levels: list[int] = result.path.levels.tolist()
 
     def sentence(self) -> str:
-        """Say what futures from the first and the last point share, and where half is decided."""
+        """Say how alike ends are that part at the first and last point, and when half is set."""
         r = self.result
-        top = self.levels[0]
-        count = len(r.seeds)
-        first = self._alike(0)
-        last = f"from n = {self.levels[-1]}, {self._alike(-1)}"
+        first = f"Paths that part at n = {self.levels[0]} end"
+        last = f"those that part at n = {self.levels[-1]}"
         if r.kept is None or r.chance is None:
-            return f"From n = {top}, {count} futures are {first}; {last}."
-        what = f"{count} futures share {first} of their attributes"
+            apart = "as far apart as strangers"
+            return f"{first} {self._alike(0)} {apart}; {last}, {self._alike(-1)}."
+        strangers = f"{100 * r.chance:.0f} %"
+        text = f"{first} {self._alike(0)} alike (strangers: {strangers})"
+        text += f"; {last}, {self._alike(-1)}"
         if r.attributes == 1:
-            what = f"{first} of the pairs among {count} futures show the same digit"
-        text = f"From n = {top}, {what} (unrelated pictures: {100 * r.chance:.0f} %); {last}"
+            same = f"{first} at the same digit in {self._alike(0)} of pairs"
+            text = f"{same} (strangers: {strangers}); {last}, in {self._alike(-1)}"
         half = crossing(self.levels[::-1], r.kept.tolist()[::-1], (1 + r.chance) / 2)
-        return f"{text}; half of that way is passed at n = {half:.0f}." if half else f"{text}."
+        if half is None:
+            return f"{text}."
+        return f"{text}. Half of the likeness is settled only below n = {half:.0f}."
 
     def _alike(self, point: int) -> str:
         """Write what the futures of a point share; without a reader, how far apart they are."""
         r = self.result
         if r.kept is None:
-            apart = 100 * float(r.diversity[point]) / r.unrelated
-            return f"{apart:.0f} % as far apart as unrelated pictures"
+            return f"{100 * float(r.diversity[point]) / r.unrelated:.0f} %"
         return f"{100 * float(r.kept[point]):.0f} %"
 
     def details(self) -> str:
@@ -61,7 +64,7 @@ class Words(Presenter):
         points = counted(len(self.levels), "point")
         futures = counted(len(self.result.seeds), "future")
         jump = f", climbing back {counted(e.jump, 'step')} each time" if e.jump else ""
-        how = f"{counted(e.steps, 'step')}, eta 1{jump}, path from seed {e.seed}"
+        how = f"{counted(e.steps, 'denoising step')}, eta 1{jump}, path from seed {e.seed}"
         return f"{points} x {futures} in one batch, {how}"
 
     def data(self) -> Row:
@@ -128,8 +131,8 @@ class Words(Presenter):
         count = 2 + min(SHOWN, len(r.seeds))
         stills = []
         for k, n in enumerate(self.levels):
-            futures = f"futures share {self._alike(k)}"
-            if r.kept is None:
+            futures = f"futures are {self._alike(k)} alike"
+            if r.kept is None or r.attributes == 1:
                 futures = f"{len(r.seeds)} futures"
             tiles = tuple(self._point(k)[:count])
             stills.append(Still(tiles, f"n = {n}, {futures}", n / schedule.T, False))
@@ -155,13 +158,35 @@ class Words(Presenter):
             }
             for k, n in enumerate(self.levels)
         ]
+        lines = self._lines()
         return {
             "rows": rows,
             "end": {"src": uri(r.path.end), "alt": "where the path itself ends"},
-            "lines": self._lines(),
+            "about": self._about(),
+            "measure": self._measure(),
+            "lines": lines[:1],
+            "more": lines[1:],
             "chance": r.chance,
             "T": self.levels[0],
         }
+
+    def _about(self) -> str:
+        """Say what part the visitor's picture plays."""
+        left = 100 * self.result.left
+        start = f"The path starts at n = {self.levels[0]}"
+        if left < SLIGHT:
+            played = f"{YOURS.capitalize()} plays no part here."
+            return f"{played} {start}, where {left:.1g} % of it is left."
+        return f"{start}, where {left:.0f} % of {YOURS} is left."
+
+    def _measure(self) -> str:
+        """Say what the bars beside the futures mean."""
+        r = self.result
+        if r.kept is None:
+            return "Bar: how near to each other they end."
+        if r.attributes == 1:
+            return "Bar: the share of pairs that show the same digit."
+        return f"Bar: the share of their {r.attributes} features that two of them have in common."
 
     def _share(self, k: int) -> float:
         """Return 0..1: the share of attributes in common, or how near the futures are."""
@@ -202,15 +227,14 @@ class Words(Presenter):
         lines: list[Row] = [
             {
                 "key": "rmse",
-                "label": "RMSE between futures, as a share of that between unrelated pictures",
-                "dashed": True,
+                "label": "distance between two ends (RMSE), of that between strangers",
                 "points": list(zip(self.levels, rmse, strict=True)),
             }
         ]
         if r.kept is not None:
-            label = "share of attributes that two futures have in common"
+            label = "features that two ends have in common"
             if r.attributes == 1:
-                label = "share of pairs of futures that show the same digit"
+                label = "pairs of ends that show the same digit"
             points = list(zip(self.levels, r.kept.tolist(), strict=True))
             lines.insert(0, {"key": "kept", "label": label, "points": points})
         return lines

@@ -19,7 +19,7 @@ class Collision(Experiment, kind="collide"):
             last seed is too large.
     """
 
-    question = "Can two pictures share one x_n?"
+    question = "Can two pictures share one noisy picture?"
 
     other: str = fields.OTHER.field()
     n: int = fields.N.field(default=500)

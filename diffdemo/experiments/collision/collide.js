@@ -1,13 +1,21 @@
-// Two equations with one x_n, how plausible B's noise is, the ways back, the odds over n.
+// A, B and the one noisy picture they share, whose picture comes back from it; behind a fold both noises, numbers and odds.
 // props.value is data only (see words.py).
-const part = Object.fromEntries(['equations', 'facts', 'ways-title', 'ways', 'odds'].map(name => [name, element.querySelector('.' + name)]));
+const part = Object.fromEntries(['shared', 'ways-title', 'ways', 'verdicts', 'equations', 'facts', 'odds'].map(name => [name, element.querySelector('.' + name)]));
 const LIMIT = 12; // log10 of odds beyond which the curve is cut off
 
+const drawShared = value => {
+  figure(part.shared, value.a.src, value.a.alt, 'A', 'your picture, with one noise');
+  sign(part.shared, '→');
+  figure(part.shared, value.x_n.src, value.x_n.alt, 'x_n', `the one noisy picture, at n = ${value.n}`);
+  sign(part.shared, '←');
+  figure(part.shared, value.b.src, value.b.alt, 'B', 'the other picture, with another noise');
+};
+
 const term = (row, number, shown, name) => {
-  const figure = tag('figure', '', row);
-  tag('span', 'factor', figure, `${number} ×`);
-  picture(shown.src, shown.alt, figure);
-  tag('figcaption', '', figure, name);
+  const box = tag('figure', '', row);
+  tag('span', 'factor', box, `${number} ×`);
+  picture(shown.src, shown.alt, box);
+  tag('figcaption', '', box, name);
 };
 const equation = (value, which) => {
   const row = tag('div', 'equation', part.equations), lower = which.toLowerCase();
@@ -21,26 +29,24 @@ const equation = (value, which) => {
 };
 
 const drawOdds = value => {
-  const points = value.odds.map(([n, odds]) => [n, Math.max(-LIMIT, Math.min(LIMIT, odds))]);
-  plotLines(part.odds, {title: 'The exact odds A : B over n, with the same noise on A', series: [{key: 'odds', label: `log10 of the odds, cut off at ±${LIMIT}`, points}],
+  const points = value.odds.map(([n, odds]) => [n, Math.max(-LIMIT, Math.min(LIMIT, odds))]), low = Math.min(0, ...points.map(p => Math.floor(p[1])));
+  plotLines(part.odds, {title: 'How much likelier A is, at every n', series: [{key: 'odds', label: `powers of ten, cut off at ±${LIMIT}: at 6, A is a million times likelier`, points}],
     x: {label: 'noise steps n', from: 0, to: value.T, ticks: [0, 0.25, 0.5, 0.75, 1].map(share => Math.round(share * value.T))},
-    y: {from: Math.min(0, ...points.map(p => Math.floor(p[1]))), to: LIMIT, ticks: [-12, -8, -4, 0, 4, 8, 12].filter(v => v >= Math.min(0, ...points.map(p => Math.floor(p[1]))))},
-    marks: [{x: value.n, text: `dial ${value.n}`}], rules: [{y: 0, text: 'even'}]});
+    y: {from: low, to: LIMIT, ticks: [-12, -8, -4, 0, 4, 8, 12].filter(v => v >= low)},
+    marks: [{x: value.n, text: `n = ${value.n}`}], rules: [{y: 0, text: 'equally likely'}]});
 };
 
-const drawWay = way => {
-  const figure = tag('figure', way.who ? 'judged back' : 'judged changed', part.ways);
-  picture(way.src, way.alt, figure);
-  const caption = tag('figcaption', '', figure);
-  tag('b', '', caption, way.verdict); tag('span', '', caption, way.read);
-};
 const build = value => {
   Object.values(part).forEach(node => node.replaceChildren());
+  element.querySelector('.more').hidden = !value;
   if (!value) return;
+  drawShared(value);
+  part['ways-title'].textContent = value.ways.length === 1 ? 'Who came back when the noise was removed' : `Who came back when the noise was removed, ${value.ways.length} tries`;
+  value.ways.forEach(way => figure(part.ways, way.src, way.alt, way.verdict, way.read, way.who ? 'back' : 'changed'));
+  if (!value.same) { tag('span', 'back', part.verdicts, '✓ A or B came back'); tag('span', 'changed', part.verdicts, '≠ another picture'); }
+  if (value.reading) tag('span', '', part.verdicts, value.reading);
   equation(value, 'A'); equation(value, 'B');
   const list = tag('dl', '', part.facts);
   value.facts.forEach(fact => { tag('dt', '', list, fact.term); tag('dd', 'value', list, fact.value); tag('dd', '', list, fact.help); });
-  part['ways-title'].textContent = `${value.ways.length === 1 ? 'The way' : 'Ways'} back from the shared x_n, with fresh noise`;
-  value.ways.forEach(drawWay);
 };
 redrawn(element, value => Array.isArray(value.odds), build, drawOdds);

@@ -15,7 +15,7 @@ from diffdemo.widgets.controls import ControlValues, Settings, Values
 
 
 class Tab(tab.Tab):
-    """Both equations, the plausibility of B's noise, the ways back, and the odds over n."""
+    """A, B and the noisy picture they share, who came back; behind "more" noises and odds."""
 
     kind = Collision
     title = "Two pictures, one noise"
@@ -23,26 +23,33 @@ class Tab(tab.Tab):
     how = (Path(__file__).parent / "how.md").read_text()
     thread_question = "Can two pictures share one noise?"
     thread_answer = (
-        "Every x_n belongs to every picture, with another noise for each. What differs is how "
-        "probable that noise is: after few steps beyond all doubt, after all of them hardly."
+        "Yes: every noisy picture can be made from every picture, with another noise for each. "
+        "What differs is how likely that noise is. After a few noise steps there is no doubt which "
+        "picture it was. After all of them there is hardly a difference."
     )
-    leads = "Two pictures can be weighed against each other. And ten thousand?"
+    leads = "A noisy picture belongs to no single picture. Is the final noise a code for one?"
     n = 500
     uses = ("n", "first")
     script = "collide"
     markup = (
-        '<div class="equations"></div><div class="facts"></div>'
-        '<h3 class="ways-title"></h3><div class="ways"></div><div class="odds"></div>'
+        '<div class="shared"></div><h3 class="ways-title"></h3><div class="ways"></div>'
+        '<p class="legend verdicts"></p>'
+        '<details class="more"><summary>More: both noises, and how likely each picture is'
+        '</summary><div class="equations"></div><div class="facts"></div><div class="odds"></div>'
+        "</details>"
     )
-    shared = ("lines",)
+    shared = ("lines", "figures")
 
     def controls(self) -> None:
         """Build picture B, and the sampler of the ways back."""
         self.second.layout()
         known = Collision.fields()
-        with gr.Row(elem_classes="own"):
+        with gr.Accordion("Settings of the tries", open=False), gr.Row(elem_classes="own"):
             self.steps = slider(known["steps"], maximum=200, elem_id="collide-steps", min_width=200)
-            self.eta = slider(known["eta"], step=0.05, elem_id="collide-eta", min_width=200)
+            fresh = "Fresh noise in every step (eta)"
+            self.eta = slider(
+                known["eta"], step=0.05, label=fresh, elem_id="collide-eta", min_width=200
+            )
         self.own = {"other": self.second.portrait, "steps": self.steps, "eta": self.eta}
 
     def changes(self) -> list[Any]:
@@ -68,4 +75,4 @@ class Tab(tab.Tab):
     def doing(self, ready: Ready) -> str:
         """Name the level."""
         n = ready.experiment.n
-        return f"Going back from the x_n that both pictures share at n = {n}."
+        return f"Removing the noise from the one picture that A and B share at n = {n}."

@@ -9,6 +9,9 @@ from diffdemo.report.presenter import Presenter, Row
 from diffdemo.report.sheets import TileRow
 from diffdemo.report.words import counted, picture_words
 
+EVEN = 0.05  # log10 of odds below which they are called equal
+THOUSANDS = ((12, "trillion"), (9, "billion"), (6, "million"))
+
 
 class Words(Presenter):
     """Presents a CollisionResult."""
@@ -18,34 +21,43 @@ class Words(Presenter):
     experiment: Collision
 
     def sentence(self) -> str:
-        """Say how plausible B's noise is, how likely B is, and whose picture came back."""
+        """Say how ordinary B's noise is, how much likelier A is, and whose picture came back."""
         r = self.result
         if bool((r.x0 == r.other).all()):
             same = "A and B are the same picture"
             return f"{same}, so they share every noise and nothing can tell them apart."
-        count = len(r.seeds)
-        a = int(r.a.sum())
-        b = int(r.b.sum())
-        ends = f"{a} ended at A, {b} at B and {count - a - b} at other pictures"
-        noise = f"At n = {self.experiment.n} the noise that B needs is {self._length()}"
-        odds = f"{self._odds()} to be behind this x_n"
-        return f"{noise}, and {odds}; of {count} ways back, {ends}."
+        made = f"At n = {self.experiment.n}, one noisy picture can be made from A or from B"
+        return f"{made}. The noise B needs {self._length()}. {self._odds()}. {self._ends()}."
 
     def _length(self) -> str:
-        """Say how long the noise that B needs is."""
+        """Say how the noise that B needs compares with ordinary noise by its size."""
         p = self.result.plausibility
         if abs(p.mean_square - 1) <= p.spread:
-            return "as long as true noise"
-        return "far longer than true noise" if p.p_value < 1e-6 else "too long"
+            return "looks ordinary"
+        if p.mean_square < 1:
+            return "is too weak to be ordinary"
+        return "is far too strong to be ordinary" if p.p_value < 1e-6 else "is a little too strong"
 
     def _odds(self) -> str:
         """Say which of the two is more likely, and by how much."""
         log10 = self._log10_odds
-        size = abs(log10)
-        if size < 0.05:
+        if abs(log10) < EVEN:
             return "A and B are about equally likely"
-        times = f"{10**size:.3g}" if size < 5 else f"10^{size:.0f}"
-        return f"A is {times} times {'more' if log10 > 0 else 'less'} likely than B"
+        one, other = ("A", "B") if log10 > 0 else ("B", "A")
+        return f"{one} is {times(abs(log10))} times likelier than {other}"
+
+    def _ends(self) -> str:
+        """Say how many tries ended at A, at B and at other pictures."""
+        r = self.result
+        count = len(r.seeds)
+        if count == 1:
+            who = self._ended(0)
+            return f"The one try came back as {'another picture' if who == 'other' else who}"
+        a = int(r.a.sum())
+        b = int(r.b.sum())
+        rest = count - a - b
+        ends = [f"{_few(a)} came back as A", f"{_few(b)} as B", f"{_few(rest)} as other pictures"]
+        return f"Of {count} tries, {', '.join(ends)}"
 
     @property
     def _log10_odds(self) -> float:
@@ -56,7 +68,7 @@ class Words(Presenter):
         """List the seed on A, the steps back, and eta with the seeds of the ways back."""
         e = self.experiment
         seeds = self.result.seeds
-        steps = counted(min(e.n, e.steps), "step")
+        steps = counted(min(e.n, e.steps), "denoising step")
         fresh = f"eta {e.eta:g}, seeds {seeds[0]} to {seeds[-1]}" if e.eta else "deterministic"
         return f"noise on A from seed {e.seed}, back with {steps}, {fresh}"
 
@@ -125,26 +137,36 @@ class Words(Presenter):
         r = self.result
         e = self.experiment
         return {
+            "same": bool((r.x0 == r.other).all()),
             "a": {"src": uri(r.x0), "alt": f"A, {picture_words(e.picture)}"},
             "b": {"src": uri(r.other), "alt": f"B, {picture_words(e.other)}"},
-            "x_n": {"src": uri(r.x_n), "alt": f"x_n at n = {e.n}"},
+            "x_n": {"src": uri(r.x_n), "alt": f"the one noisy picture at n = {e.n}"},
             "eps_a": {"src": uri(r.eps_a), "alt": "the noise on A"},
             "eps_b": {"src": uri(r.eps_b), "alt": "the noise that B needs"},
             "n": e.n,
             "T": r.T,
             "signal": f"{r.signal:.3f}",
             "spread": f"{r.spread:.3f}",
+            "reading": self._reading(),
             "facts": self._facts(),
             "odds": list(zip(r.levels, r.odds.tolist(), strict=True)),
             "ways": self._ways(),
         }
 
+    def _reading(self) -> str:
+        """Say what stands below each try; "" where nothing can be read."""
+        if self.result.kept_a is None or self.result.kept_b is None:
+            return ""
+        if max(self.result.attributes) == 1:
+            return "Below each: whose digit is read in it."
+        return "Below each: how many of the features of A, and of B, are read in it."
+
     def _facts(self) -> list[Row]:
         a = self.result.of_eps_a
         b = self.result.plausibility
         log10 = self._log10_odds
-        band = f"true noise: 1 ± {b.spread:.2f}"
-        longer = f"{band}; as long or longer: {_percent(b.p_value)}"
+        band = f"ordinary noise: 1 ± {b.spread:.2f}"
+        longer = f"{band}; as strong or stronger: {_percent(b.p_value)}"
         ratio = "log10 of the likelihood ratio, A over B"
         rows = [
             ("mean square of the noise on A", f"{a.mean_square:.3f}", band),
@@ -186,6 +208,23 @@ class Words(Presenter):
             else:
                 shares.append(f"{round(share * count)} of {count} as {name}")
         return ", ".join(shares)
+
+
+def times(log10: float) -> str:
+    """Write how many times likelier something is, given as a power of ten of at least 0."""
+    if log10 < 3:
+        return f"{10**log10:.3g}"
+    if log10 < 6:
+        return f"{float(f'{10**log10:.2g}'):,.0f}"
+    if log10 >= 15:
+        return f"10^{log10:.0f}"
+    power, word = next(known for known in THOUSANDS if log10 >= known[0])
+    return f"{10 ** (log10 - power):.3g} {word}"
+
+
+def _few(count: int) -> str:
+    """Write a count, the smallest in words."""
+    return {0: "none", 1: "one"}.get(count, str(count))
 
 
 def _percent(p: float) -> str:

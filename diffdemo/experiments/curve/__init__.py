@@ -19,7 +19,7 @@ class Curve(Experiment, kind="curve"):
             eta > 0 is asked of a deterministic solver.
     """
 
-    question = "Why does 300 work and 1000 not?"
+    question = "Why does 250 work and 1000 not?"
 
     levels: tuple[int, ...] = fields.LEVELS.field()
     seeds: tuple[int, ...] = fields.SEEDS.field(default=(0, 1, 2, 3))

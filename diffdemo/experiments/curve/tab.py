@@ -1,4 +1,4 @@
-"""The tab "Point of no return": what is known and what is kept at every n, with the tiles."""
+"""The tab "Point of no return": what comes back from every number of noise steps."""
 
 from pathlib import Path
 from typing import Any
@@ -28,34 +28,38 @@ from diffdemo.widgets.controls import (
 
 
 class Tab(tab.Tab):
-    """Curves over n: bits known, share kept, RMSE; below them tiles, a row a seed."""
+    """What came back at every n, the share of tries that did, and behind "more" other curves."""
 
     kind = Curve
     title = "Point of no return"
     group = "Does it come back?"
     how = (Path(__file__).parent / "how.md").read_text()
-    thread_question = "Where between 250 and 1000 is the picture lost?"
+    thread_question = "Where between 250 and 1000 noise steps is the picture lost?"
     thread_answer = (
-        "Not at one step: what shows in the picture, whether it comes back, and what anyone could "
-        "still know of it fade at different n."
+        "Not at one step. Visible features go first. Then fewer and fewer tries come back. What "
+        "could still tell the picture from others lasts longest."
     )
-    leads = "Nothing of the picture is left in x_T. Is there an x_T that leads back all the same?"
+    leads = "The picture is lost little by little. What else could the noisy picture have been?"
     uses = ("n", "first", "per_level", "listed", *SAMPLER)  # the dial marks a place on the chart
     script = "chart"
     markup = (
-        '<div class="plot"></div><p class="legend"></p><div class="tiles"></div>'
-        '<div class="level"></div><details class="numbers"></details>'
+        '<div class="first"></div><div class="tiles"></div><p class="legend verdicts"></p>'
+        '<div class="plot"></div><div class="level"></div>'
+        '<details class="more"><summary>More curves: information, features, distance</summary>'
+        '<div class="others"></div><div class="numbers"></div></details>'
     )
-    shared = ("lines",)
+    shared = ("lines", "figures")
     pictures = 6
 
     def controls(self) -> None:
         """Build the control for the levels."""
-        hint = "21 of them, evenly spaced"
-        with gr.Row(elem_classes="own"):
-            self.levels = line(
-                fields.LEVELS, placeholder=hint, elem_id="curve-levels", min_width=200
-            )
+        known: dict[str, Any] = {
+            "label": "Noise levels (empty: 21, evenly spaced)",
+            "placeholder": "as 0:1000:50 or 0,100,250",
+            "elem_id": "curve-levels",
+        }
+        with gr.Accordion("Which noise levels are tried", open=False):
+            self.levels = line(fields.LEVELS, **known)
         self.own = {"levels": self.levels}
 
     def changes(self) -> list[Any]:
@@ -77,8 +81,9 @@ class Tab(tab.Tab):
     def doing(self, ready: Ready) -> str:
         """Name the levels and the seeds."""
         e = ready.experiment
-        levels = counted(len(e.levels), "level")
-        return f"Going back from {levels} of noise with {counted(len(e.seeds), 'seed')} each."
+        levels = counted(len(e.levels), "noise level")
+        seeds = counted(len(e.seeds), "seed")
+        return f"Adding noise at {levels} and removing it again, with {seeds} each."
 
     def partial(self, progress: Progress, ready: Ready) -> dict[str, Any]:
         """Return the strip of tiles."""

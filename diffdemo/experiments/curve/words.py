@@ -13,10 +13,17 @@ from diffdemo.experiments.curve.run import CurveResult
 from diffdemo.lab.progress import Progress
 from diffdemo.report.canvas import Tile
 from diffdemo.report.films import Still, film
-from diffdemo.report.pictures import tile, uris
+from diffdemo.report.pictures import tile, uri, uris
 from diffdemo.report.presenter import Presenter, Row
 from diffdemo.report.sheets import TileRow
-from diffdemo.report.words import attributes_kept, counted, picture_words, sampling
+from diffdemo.report.words import (
+    MY_OWN,
+    YOURS,
+    attributes_kept,
+    counted,
+    picture_words,
+    sampling,
+)
 
 SHOWN = 8  # seeds in a film
 
@@ -31,26 +38,52 @@ class Words(Presenter):
     experiment: Curve
 
     def sentence(self) -> str:
-        """Say where half of what was known is gone, and where the picture changes."""
-        r = self.result
-        parts = []
-        if r.bits_known is not None and r.bits is not None:
-            half = self._crossing(r.bits_known, r.bits / 2)
-            if half is not None:
-                bits = f"half of the {r.bits:.1f} bits that single this picture out"
-                parts.append(f"{bits} are gone at n = {half:.0f}")
-        turn = self._crossing(r.came_back, 0.5)
+        """Say from where on the picture changes, and where features and information are lost."""
+        rest = [text for text in (self._features(), self._information()) if text]
+        text = "; ".join(rest)
+        if not text:
+            return self._turn()
+        return f"{self._turn()} {text[0].upper()}{text[1:]}."
+
+    def sentence_for_others(self, own: str = MY_OWN) -> str:
+        """Say the same with the picture's name, where it has one."""
+        return super().sentence_for_others(picture_words(self.experiment.picture, own))
+
+    def _turn(self) -> str:
+        """Say from which level on most tries end at another picture."""
+        e = self.experiment
+        turn = self._crossing(self.result.came_back, 0.5)
         if turn is not None:
-            parts.append(f"from n = {turn:.0f} on fewer than half of the noises bring it back")
-        if r.kept is not None and r.chance is not None:
-            fall = self._crossing(r.kept, (1 + r.chance) / 2)
-            if fall is not None:
-                what = "half of what shows in it is lost"
-                if r.attributes == 1:
-                    what = "the digit changes"
-                parts.append(f"{what} at n = {fall:.0f}")
-        text = "; ".join(parts) or "nothing is lost between the levels asked for"
-        return f"{text[0].upper()}{text[1:]}."
+            tries = "most tries no longer bring"
+            if len(e.seeds) == 1:
+                tries = f"seed {e.seeds[0]} no longer brings"
+            return f"From about {counted(round(turn), 'noise step')} on, {tries} {YOURS} back."
+        share = "at least" if means(self.result.came_back)[0] >= 0.5 else "fewer than"
+        return f"At every number of noise steps tried, {share} half of the tries came back."
+
+    def _features(self) -> str:
+        """Say where half of what shows in the picture is lost; "" where it is not known."""
+        r = self.result
+        if r.kept is None or r.chance is None:
+            return ""
+        if r.attributes == 1:
+            fall = self._crossing(r.kept, 0.5)
+            return "" if fall is None else f"most tries show another digit from {fall:.0f} on"
+        fall = self._crossing(r.kept, (1 + r.chance) / 2)
+        if fall is None:
+            return ""
+        return f"half of the likeness in its visible features is gone at {fall:.0f}"
+
+    def _information(self) -> str:
+        """Say where half of the information is lost; "" where it is not known."""
+        r = self.result
+        if r.bits_known is None or r.bits is None:
+            return ""
+        half = self._crossing(r.bits_known, r.bits / 2)
+        if half is None:
+            return ""
+        pictures = f"{round(2**r.bits):,} pictures"
+        return f"half of the information that picks it out of {pictures} lasts until {half:.0f}"
 
     def _crossing(self, table: Tensor, threshold: float) -> float | None:
         return crossing(self.experiment.levels, means(table), threshold)
@@ -58,7 +91,8 @@ class Words(Presenter):
     def details(self) -> str:
         """List levels, seeds, calls, solver and eta."""
         e = self.experiment
-        rows = f"{counted(len(e.levels), 'level')} x {counted(len(e.seeds), 'seed')} in one batch"
+        levels = counted(len(e.levels), "noise level")
+        rows = f"{levels} x {counted(len(e.seeds), 'seed')} in one batch"
         calls = f"at most {counted(e.steps, 'network call')} each"
         return f"{rows}, {calls}, {e.solver}, {sampling(e.eta)}"
 
@@ -142,41 +176,78 @@ class Words(Presenter):
         return film(stills, columns=count, ends=("0", str(schedule.T)))
 
     def page(self) -> Row:
-        """Return lines with names and units, marks, and the tiles, one row a seed."""
+        """Return the tiles, the curve of those that came back, and the other curves with marks."""
         e = self.experiment
         r = self.result
-        marks = []
-        if r.speciation is not None:
-            marks.append({"n": round(r.speciation), "text": f"speciation {r.speciation:.0f}"})
-        chance = None
-        if r.chance is not None:
-            chance = {"y": r.chance, "text": f"chance {100 * r.chance:.0f} %"}
+        T = max(e.levels)
         return {
-            "T": max(e.levels),
+            "T": T,
             "levels": list(e.levels),
             "seeds": list(e.seeds),
+            "x0": {"src": uri(r.x0), "alt": picture_words(e.picture)},
+            "verdicts": self._verdicts(),
+            "back": {"values": means(r.came_back), "texts": self._counts()},
+            "landmarks": self._landmarks(),
             "lines": self._lines(),
-            "marks": marks,
-            "chance": chance,
-            "bits": r.bits,
+            "marks": self._marks(),
+            "chance": self._chance(),
             "tiles": self._page_tiles(),
             "noises": by_seed(r.x_n),
-            "picture": picture_words(e.picture),
         }
 
+    def _verdicts(self) -> list[Row]:
+        """Return what the two marks under the tiles mean."""
+        near = "near to the original"
+        if self.result.bits is not None:
+            others = round(2**self.result.bits) - 1
+            near = f"nearer to the original than to any of {others:,} other pictures"
+        return [
+            {"kind": "back", "text": f"✓ came back: {near}"},
+            {"kind": "changed", "text": "≠ another picture"},
+        ]
+
+    def _counts(self) -> list[str]:
+        """Return for each level how many tries came back, as "3 of 4"."""
+        total = len(self.experiment.seeds)
+        return [f"{int(back)} of {total}" for back in self.result.came_back.sum(1)]
+
+    def _landmarks(self) -> list[Row]:
+        """Return a quarter of the largest level and that level, where they were tried."""
+        levels = self.experiment.levels
+        found = []
+        for n in dict.fromkeys((max(levels) // 4, max(levels))):
+            if n in levels and n > 0:
+                text = f"n = {n}: {self._counts()[levels.index(n)]} came back"
+                found.append({"n": n, "text": text})
+        return found
+
+    def _marks(self) -> list[Row]:
+        """Return where the main kinds of pictures part, see `how.md`."""
+        if self.result.speciation is None:
+            return []
+        return [{"x": round(self.result.speciation), "text": "speciation"}]
+
+    def _chance(self) -> Row | None:
+        """Return what two strangers share."""
+        chance = self.result.chance
+        if chance is None:
+            return None
+        return {"y": chance, "text": f"a stranger: {100 * chance:.0f} %"}
+
     def _lines(self) -> list[Row]:
+        """Return the curves beside that of the tries that came back."""
         r = self.result
         lines = []
         if r.bits_known is not None and r.bits is not None:
-            label = f"bits known, of {r.bits:.1f} (exact)"
+            label = f"information left, of {r.bits:.1f} bits"
             texts = [f"{bits:.1f} bits" for bits in means(r.bits_known)]
             lines.append({**_line("bits", label, r.bits_known / r.bits), "texts": texts})
         if r.kept is not None and r.attributes == 1:
-            lines.append(_line("kept", "still the same digit, of all seeds", r.kept))
+            lines.append(_line("kept", "tries that still show the same digit", r.kept))
         elif r.kept is not None:
-            kept = f"share of its {r.attributes} attributes kept (mean, spread over seeds)"
+            kept = f"features kept, of the {r.attributes} that show (the band: one deviation)"
             lines.append({**_line("kept", kept, r.kept), **_spread(r.kept)})
-        label = "RMSE, as a share of that between unrelated pictures"
+        label = "distance to the original (RMSE), of that between strangers"
         return [*lines, _line("rmse", label, r.rmse / r.unrelated)]
 
     def _page_tiles(self) -> list[list[Row]]:
@@ -199,6 +270,8 @@ def unfinished(progress: Progress, e: Curve) -> Row:
         "T": max(e.levels),
         "levels": list(e.levels),
         "seeds": list(e.seeds),
+        "x0": {"src": uri(progress.x0), "alt": picture_words(e.picture)},
+        "verdicts": [],
         "tiles": tiles,
         "lines": [],
         "noises": [],

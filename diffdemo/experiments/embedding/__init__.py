@@ -25,7 +25,7 @@ class Embedding(Experiment, kind="embed"):
         ExperimentError: a field is out of its bounds, or n is 0.
     """
 
-    question = "Which x_T come back?"
+    question = "Is there a noise that leads back to the picture?"
 
     n: int = fields.N.field(default=fields.MAX_N)
     seeds: tuple[int, ...] = fields.SEEDS.field(default=(0, 1, 2, 3))

@@ -4,34 +4,27 @@ from collections.abc import Iterable
 from typing import Any
 
 from diffdemo.experiments.embedding import Embedding
+from diffdemo.experiments.embedding.findings import EXACT, NAMES, Finding, findings
 from diffdemo.experiments.embedding.numbers import numbers_of
 from diffdemo.experiments.embedding.results import Code, EmbeddingResult, Swap
 from diffdemo.report.pictures import tile, uri, uris
 from diffdemo.report.presenter import Presenter, Row
 from diffdemo.report.sheets import TileRow
-from diffdemo.report.words import counted, picture_words
+from diffdemo.report.words import MY_OWN, counted, picture_words
 
-EXACT = 1e-4  # "exact" means a largest error below this, in float32
-NAMES = {
-    "random": "Random noise",
-    "ddim": "DDIM inversion",
-    "fixed-point": "Fixed point",
-    "edit-friendly": "Edit-friendly DDPM",
-    "dpm-encoder": "DPM-Encoder",
-}
 ABOUT = {
-    "random": "the noise a seed names, laid on the picture; back by DDIM",
-    "ddim": "the sampler run upwards; back by DDIM",
-    "fixed-point": "each step up solved until it undoes the step down; back by DDIM",
-    "edit-friendly": "random noise, and with it the kept z of every step",
-    "dpm-encoder": "random noise, and the kept z of a path drawn from the true posterior",
+    "random": "random noise added to your picture, then denoised by DDIM",
+    "ddim": "the denoising steps run backwards; back by DDIM",
+    "fixed-point": "each step backwards solved until it undoes the step down; back by DDIM",
+    "edit-friendly": "random noise, and a record (z) of what every step adds",
+    "dpm-encoder": "random noise, and the record (z) of a path drawn from the true posterior",
 }
 STATISTICS = {
     "mean": "mean",
     "variance": "variance",
     "kurtosis": "excess kurtosis",
     "neighbours": "correlation of neighbouring pixels",
-    "distance": "KS distance to N(0, 1)",
+    "distance": "distance to a normal distribution (KS)",
     "picture": "correlation with the picture",
 }
 
@@ -47,27 +40,17 @@ class Words(Presenter):
     experiment: Embedding
 
     def sentence(self) -> str:
-        """Say which codes lead back, which pass as noise, and what it takes to have many."""
-        codes = self.result.codes
-        parts = []
-        if "random" in codes:
-            code = codes["random"]
-            noises = counted(len(code.x_n), "random noise")
-            passed = f"{int(code.gaussian.sum())} passed as Gaussian"
-            parts.append(f"of {noises} {passed} and {int(code.came_back.sum())} led back")
-        inverted = [codes[name] for name in ("ddim", "fixed-point") if name in codes]
-        if inverted:
-            parts.append(_inverted_words(inverted))
-        kept = [codes[name] for name in ("edit-friendly", "dpm-encoder") if name in codes]
-        if kept:
-            parts.append(_kept_words(kept))
-        text = "; ".join(parts)
-        return f"{text[0].upper()}{text[1:]}."
+        """Say of each kind of noise whether it leads back."""
+        return " ".join(f"{found.name}: {found.text}." for found in findings(self.result))
+
+    def sentence_for_others(self, own: str = MY_OWN) -> str:
+        """Say the same with the picture's name, where it has one."""
+        return super().sentence_for_others(picture_words(self.experiment.picture, own))
 
     def details(self) -> str:
         """List level, steps, warm start and seeds."""
         e = self.experiment
-        parts = [f"n = {e.n}", counted(min(e.n, e.steps), "step")]
+        parts = [f"n = {e.n}", counted(min(e.n, e.steps), "denoising step")]
         if e.warm:
             parts.append(f"warm start {e.warm:g}")
         return ", ".join([*parts, counted(len(e.seeds), "seed")])
@@ -116,17 +99,18 @@ class Words(Presenter):
         name = code.method if seed is None else f"{code.method}-seed-{seed}"
         exact = float(code.largest[row]) < EXACT
         error = "exact" if exact else f"RMSE {float(code.rmse[row]):.2g}"
-        x_n = tile(f"{name}-code", "code x_n", code.x_n[row])
+        x_n = tile(f"{name}-code", "the noise", code.x_n[row])
         came_back = bool(code.came_back[row])
         back = tile(f"{name}-reconstruction", error, code.reconstructions[row], came_back)
         return TileRow(f"{NAMES[code.method]}{which}", (x_n, back))
 
     def page(self) -> Row:
-        """Return a column a method, the table of statistics, two charts and the swap test."""
+        """Return the findings, a column a method, statistics, charts and the swap test."""
         r = self.result
         picture = {"src": uri(r.x0), "alt": picture_words(self.experiment.picture)}
         return {
             "picture": picture,
+            "findings": [self._finding(found) for found in findings(r)],
             "columns": [self._column(code) for code in r.codes.values()],
             "table": self._statistics(),
             "errors": _errors(r),
@@ -134,6 +118,27 @@ class Words(Presenter):
             "swap": r.swap and self._swap(r.swap, picture),
             "n": self.experiment.n,
         }
+
+    def _finding(self, found: Finding) -> Row:
+        """Return one finding with the noises it shows first, and where they led."""
+        pairs = []
+        for code, row in found.rows:
+            back = bool(code.came_back[row])
+            seed = self._seed(code, row)
+            label = NAMES[code.method] if seed is None else f"seed {seed}"
+            which = f"{NAMES[code.method]}, {label}" if seed is not None else label
+            pairs.append(
+                {
+                    "x_n": uri(code.x_n[row]),
+                    "x_n_alt": f"{which}, the noise",
+                    "back": uri(code.reconstructions[row]),
+                    "back_alt": f"{which}, {'came back' if back else 'another picture'}",
+                    "came_back": back,
+                    "label": label,
+                }
+            )
+        text = f"{found.text[0].upper()}{found.text[1:]}."
+        return {"name": found.name, "about": found.about, "text": text, "pairs": pairs}
 
     def _column(self, code: Code) -> Row:
         count = len(code.x_n)
@@ -167,7 +172,7 @@ class Words(Presenter):
                     "x_n": x_n,
                     "back": back,
                     "came_back": bool(code.came_back[row]),
-                    "x_n_alt": f"{name}, the code x_n",
+                    "x_n_alt": f"{name}, the noise",
                     "back_alt": f"{name}, what it leads back to, {error}",
                     "label": seed,
                 }
@@ -200,8 +205,8 @@ class Words(Presenter):
             return None
         correlation = f"{float(self.result.own.mean()):.2f}"
         return (
-            f"True noise and the picture it leads to itself correlate too, by {correlation} here: "
-            "some correlation is no sign of a bad code."
+            f"Fresh noise and the picture it leads to are correlated too, by {correlation} here: "
+            "some correlation is no sign of a bad noise."
         )
 
     def _swap(self, swap: Swap, picture: dict[str, str]) -> Row:
@@ -215,36 +220,17 @@ class Words(Presenter):
                     "src": uri(x),
                     "name": NAMES[method],
                     "text": f"RMSE to A {to_a}, to B {to_b}",
-                    "alt": f"A's {NAMES[method]} path from B's x_n",
+                    "alt": f"A's record of {NAMES[method]}, used from B's noise",
                 }
             )
         mixtures = []
         for share, src in zip(swap.shares, uris(swap.mixtures), strict=False):
             percent = f"{100 * share:.0f}"
-            alt = f"{percent} percent of the way from A's code to B's"
+            alt = f"{percent} percent of the way from A's noise to B's"
             mixtures.append({"src": src, "share": f"{percent} %", "alt": alt})
         other = {"src": uri(swap.other), "alt": picture_words(self.experiment.other)}
         ends = {"a": picture, "b": other, "seed": swap.seed}
         return {**ends, "replays": replays, "mixtures": mixtures}
-
-
-def _inverted_words(codes: list[Code]) -> str:
-    """Say how far from the picture the inverted codes end, and how many of them pass."""
-    names = {"ddim": "DDIM inversion", "fixed-point": "the fixed point"}
-    ends = [f"{names[code.method]} to RMSE {float(code.rmse.mean()):.2g}" for code in codes]
-    ends[0] = ends[0].replace(" to", " led back to", 1)
-    passed = sum(int(code.gaussian.sum()) for code in codes)
-    total = sum(len(code.gaussian) for code in codes)
-    return f"{', '.join(ends)}, from codes of which {passed} of {total} passed"
-
-
-def _kept_words(codes: list[Code]) -> str:
-    """Say how many codes with a kept path gave back the very same picture."""
-    exact = sum(int((code.largest < EXACT).sum()) for code in codes)
-    total = counted(sum(len(code.x_n) for code in codes), "noise")
-    text = f"with the path kept, {exact} of {total} gave back the very same picture"
-    many = ": one picture, many codes, but only while the path is kept"
-    return text + many if exact > 1 else text
 
 
 def _facts(code: Code) -> list[tuple[str, str]]:
@@ -257,7 +243,7 @@ def _facts(code: Code) -> list[tuple[str, str]]:
         ("RMSE", f"{float(code.rmse.mean()):.2g}"),
         ("worst pixel", f"{float(code.largest.max()):.2g}"),
         ("network calls", f"{code.calls:.0f}"),
-        ("like noise", like_noise),
+        ("ordinary noise", like_noise),
     ]
     if code.residual is not None:
         facts.append(("residual", f"{code.residual:.1g}"))
@@ -298,10 +284,10 @@ def _swap_tiles(swap: Swap) -> list[TileRow]:
     rows = [TileRow("second picture B", (tile("other", "", swap.other),))]
     replays = [tile(f"swap-{method}", method, x) for method, x in swap.replays.items()]
     if replays:
-        rows.append(TileRow("B's x_n, A's path", tuple(replays)))
+        rows.append(TileRow("B's noise, A's record", tuple(replays)))
     mixtures = []
     for k, x in enumerate(swap.mixtures):
         mixtures.append(tile(f"mixture-{k}-of-8", f"{100 * swap.shares[k]:.0f} %", x))
     if mixtures:
-        rows.append(TileRow("from A's code to B's", tuple(mixtures)))
+        rows.append(TileRow("from A's noise to B's", tuple(mixtures)))
     return rows

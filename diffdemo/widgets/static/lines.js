@@ -1,5 +1,6 @@
 // One line chart for all tabs that need one. spec = {title, x: {label, log, from, to, ticks}, y: {…}, series: [{key, label, points: [[x, y]], dashed}],
-// marks: [{x, text}], rules: [{y, text}]}; `from` may be larger than `to`. Points outside the range are left out.
+// marks: [{x, text}], rules: [{y, text}]}; `from` may be larger than `to`. Points outside the range are left out. A line may have a band {low, high},
+// and an axis with `percent` writes shares as percentages.
 // The first line of a chart is its main one.
 const DASHED = ['rmse', 'fixed-point'];
 const dashed = line => Boolean(line.dashed) || DASHED.includes(line.key);
@@ -22,15 +23,20 @@ const plotLines = (host, spec) => {
   const inside = p => p.every(Number.isFinite) && p[1] >= Math.min(spec.y.from, spec.y.to) && p[1] <= Math.max(spec.y.from, spec.y.to);
   const svg = make('svg', {class: 'lines', width, height, viewBox: `0 0 ${width} ${height}`, role: 'img', 'aria-label': spec.title}, host);
   const short = v => (v !== 0 && (Math.abs(v) < 0.001 || Math.abs(v) >= 1e5) ? v.toExponential(0).replace('e+', 'e') : String(v));
+  const written = (axis, v) => (axis.percent ? `${Math.round(100 * v)}\u00a0%` : short(v));
   spec.y.ticks.forEach(v => {
     make('line', {class: 'grid', x1: left, x2: width - right, y1: y(v), y2: y(v)}, svg);
-    make('text', {x: left - 6, y: y(v) + 4, 'text-anchor': 'end'}, svg, short(v));
+    make('text', {x: left - 6, y: y(v) + 4, 'text-anchor': 'end'}, svg, written(spec.y, v));
   });
   spec.x.ticks.forEach(v => make('text', {x: x(v), y: height - bottom + 17, 'text-anchor': 'middle'}, svg, short(v)));
   make('text', {class: 'unit', x: (left + width - right) / 2, y: height - 5, 'text-anchor': 'middle'}, svg, spec.x.label);
   make('text', {class: 'unit', x: left - 6, y: 12, 'text-anchor': 'end'}, svg, spec.y.label || '');
   (spec.rules || []).forEach(rule => make('line', {class: 'rule', x1: left, x2: width - right, y1: y(rule.y), y2: y(rule.y)}, svg));
   (spec.marks || []).forEach(mark => make('line', {class: 'now', x1: x(mark.x), x2: x(mark.x), y1: 4, y2: height - bottom}, svg));
+  spec.series.filter(line => line.band).forEach(line => {
+    const edge = values => line.points.map((p, k) => `${x(p[0])},${y(values[k])}`);
+    make('polygon', {class: 'band', points: [...edge(line.band.high), ...edge(line.band.low).reverse()].join(' ')}, svg);
+  });
   spec.series.forEach((line, place) => {
     const points = line.points.filter(inside).map(p => [x(p[0]), y(p[1])]);
     make('polyline', {class: styled(line, 'series', place), points: points.map(p => p.join(',')).join(' ')}, svg);
@@ -50,7 +56,8 @@ const decades = values => {
   const ticks = Array.from({length: Math.max(1, high - low) + 1}, (_, k) => Number((10 ** (low + k)).toPrecision(1)));
   return {log: true, from: ticks[0], to: ticks[ticks.length - 1], ticks};
 };
-// Builds a component from its value when that is new, and draws its charts then and whenever the width changes; values that are not `ready` are empty.
+// Builds a component from its value when that is new, and draws its charts then, whenever the width changes, and when a fold around them opens;
+// values that are not `ready` are empty.
 const redrawn = (element, ready, build, charts) => {
   let width = 0, drawn;
   const draw = () => {
@@ -59,6 +66,7 @@ const redrawn = (element, ready, build, charts) => {
     if (value) charts(value);
   };
   new ResizeObserver(() => { if (Math.abs(element.clientWidth - width) > 1) { width = element.clientWidth; draw(); } }).observe(element);
+  element.addEventListener('toggle', draw, true);
   watch('value', draw);
   draw();
 };
