@@ -1,6 +1,6 @@
 // What could it have been: the picture, its noisy version, two guesses and the candidates; one frame a level of n.
 // props.value is data only (see words.py). The dial's n is the one n: it arrives as the event 'diffdemo:n' (the document's data-n), and playing moves the
-// dial, with 'diffdemo:set-n' for each level: down from the largest n to 0, and up again to the n of the headline.
+// dial, with 'diffdemo:show-n' for each level: down from the largest n to 0, and up again to the n of the headline.
 const [flow, player, candidates, track, marginals] =
   ['flow', 'player', 'candidates', 'track', 'marginals'].map(name => element.querySelector('.' + name));
 const HELD = 8; // ticks that the end without noise is held for
@@ -19,7 +19,7 @@ const said = tag('p', 'said', player);
 const turnTo = k => {
   at = k;
   const {n} = frames()[at];
-  document.dispatchEvent(new CustomEvent('diffdemo:set-n', {detail: n}));
+  document.dispatchEvent(new CustomEvent('diffdemo:show-n', {detail: n}));
   if (dial() !== n) { document.documentElement.dataset.n = n; document.dispatchEvent(new Event('diffdemo:n')); }
   show();
 };

@@ -39,7 +39,7 @@ class Tab(tab.Tab):
     uses = ("first",)
     script = "branch"
     markup = (
-        '<p class="part-played"></p><div class="tree"></div><p class="measure"></p>'
+        '<div class="tree"></div><p class="part-played"></p><p class="measure"></p>'
         '<div class="detail"></div><div class="decided"></div>'
         '<details class="more"><summary>More: the distance between the ends</summary>'
         '<div class="distance"></div></details>'

@@ -167,10 +167,11 @@ const drawSurvived = item => {
     const line = tag('li', entry.kept ? 'back' : 'changed', list);
     tag('b', 'mark', line, entry.kept ? '✓' : '✗');
     tag('span', 'name', line, entry.name);
-    look(line, entry.yours_look, entry.yours);
+    const looks = tag('span', 'looks', line);
+    look(looks, entry.yours_look, entry.yours);
     if (entry.kept) return;
-    tag('span', 'arrow', line, '→');
-    look(line, entry.got_look, entry.got);
+    tag('span', 'arrow', looks, '→');
+    look(looks, entry.got_look, entry.got);
   });
 };
 const drawWay = item => {
