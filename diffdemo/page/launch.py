@@ -21,6 +21,7 @@ from diffdemo.widgets.components import STATIC
 
 # Visitors whose last values Gradio keeps: a quarter of a megabyte each, also for API calls.
 SESSIONS = 100
+FIRST = ("first", "waiting")  # scripts that run before Gradio's own
 
 
 @cache
@@ -40,11 +41,12 @@ def uploads() -> Path:
 
 def launch_options(exhibit: Exhibit) -> dict[str, Any]:
     """Return the settings for `Blocks.launch` that the page relies on."""
+    first = "".join((STATIC / f"{script}.js").read_text() for script in FIRST)
     used = {tab.place(): tab.uses for tab in exhibit.tabs}
     middleware = [
         Middleware(Guard, uploads=uploads()),
         Middleware(Health),
-        Middleware(Previews, runner=exhibit.runner, script=(STATIC / "first.js").read_text()),
+        Middleware(Previews, runner=exhibit.runner, script=first),
     ]
     return {
         "theme": look.theme(),

@@ -24,7 +24,10 @@ QUIET: Options = {
     "show_progress": "hidden",
     "show_progress_on": [],
 }
-AT_ONCE: Options = {"queue": False, **QUIET}
+# Options of events that wait for no run. They go through the queue all the same, without a limit:
+# Gradio's page shows no error of an event outside it (seen in 6.31; tests/page/test_browser_events
+# tells), and gr.Info needs it.
+AT_ONCE: Options = {"concurrency_id": "at once", "concurrency_limit": None, **QUIET}
 
 
 @contextmanager
