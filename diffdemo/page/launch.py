@@ -21,7 +21,7 @@ from diffdemo.widgets.components import STATIC
 
 # Visitors whose last values Gradio keeps: a quarter of a megabyte each, also for API calls.
 SESSIONS = 100
-FIRST = ("first", "waiting")  # scripts that run before Gradio's own
+FIRST = ("first", "bounds", "waiting")  # scripts that run before Gradio's own
 
 
 @cache

@@ -50,7 +50,7 @@ class FairQueue:
         queue.max_size = None  # counts all waiting events together; `_full` does not
         self._served: dict[str, int] = defaultdict(int)  # concurrency id → number being served
         self._numbers: WeakKeyDictionary[Event, int] = WeakKeyDictionary()
-        self._began: dict[Event, float] = {}  # runs under way → when they began
+        self._began: dict[Event, float] = {}  # runs under way or just ended → when they began
         self._took: deque[float] = deque(maxlen=RECENT)  # seconds of the latest runs
 
     async def push(self, **request: Any) -> Any:
@@ -125,16 +125,17 @@ class FairQueue:
             return
         mean = fmean(self._took) if self._took else None
         for place, event in enumerate(found.queue):
+            before = found.current_concurrency + place
             seconds = None if mean is None else self._left(mean) + place * mean
-            told = EstimationMessage(
-                rank=len(self._began) + place, rank_eta=seconds, queue_size=len(found.queue)
-            )
+            told = EstimationMessage(rank=before, rank_eta=seconds, queue_size=len(found.queue))
             self._queue.send_message(event, told)
 
     def _left(self, mean: float) -> float:
-        """Estimate the seconds until the runs under way have ended."""
-        now = time.monotonic()
-        return sum(max(mean - (now - began), 0.0) for began in self._began.values())
+        """Estimate the seconds until the run under way has ended."""
+        if not self._began:
+            return 0.0
+        passed = time.monotonic() - max(self._began.values())
+        return max(mean - passed, 0.0)
 
     def set_app(self, app: "App") -> None:
         """Serve an app."""
