@@ -57,8 +57,8 @@ class FairQueue:
         """Queue an event at its place; arguments and result are Gradio's."""
         function = self._queue.blocks.fns.get(request["body"].fn_index)
         if function and self._full(function.concurrency_id):
-            waiting = f"{self._most} others are waiting here already"
-            return False, f"{waiting}; please try again in a minute.", "queue_full"
+            busy = f"This page is busy: {self._most} others are waiting"
+            return False, f"{busy}; please try again in a minute.", "queue_full"
         result = await self._push(**request)
         event = self._queue.event_ids_to_events.get(str(result[1])) if result[0] else None
         if event:

@@ -34,6 +34,7 @@ def url():
     config.cache_clear()
     yield url.rstrip("/")
     demo.close(verbose=False)
+    config.cache_clear()
 
 
 @pytest.fixture(autouse=True)
@@ -112,7 +113,7 @@ def test_those_who_wait_behind_a_visitor_who_leaves_hear_that_it_is_sooner(url):
 def test_what_waits_for_no_run_is_not_refused_when_the_queue_of_runs_is_full(url):
     first = Visitor(url)
     events = [first.queue("work", "one") for _ in range(25)]
-    with pytest.raises(BusyError, match="24 others are waiting here already"):
+    with pytest.raises(BusyError, match="This page is busy: 24 others are waiting"):
         Visitor(url).queue("work", "two")
     assert Visitor(url).run("at_once", 3) == [3]
     for event in events[1:]:
