@@ -55,7 +55,7 @@ class Stories:
         self.opening = opening
         self.first = first
         self.card = lru_cache(MAX_CARDS)(self._card)
-        self._computing = threading.Lock()
+        self._begun = False  # to compute what the page's own card shows
 
     def experiment(self, query: str) -> Experiment | None:
         """Return the experiment of a link; None for the page itself, or a broken link."""
@@ -80,18 +80,15 @@ class Stories:
         trips = self._compared()
         found = [self._known(trip) for trip in trips]
         results = found if all(found) else []
-        if not results:
+        if not results and not self._begun:
+            self._begun = True
             threading.Thread(target=self._compute, name="preview", daemon=True).start()
         text = cards.opening_description(self.opening, results)
         return Story("", cards.title(self.opening), text, cards.opening_alt(self.opening, trips))
 
     def _compute(self) -> None:
-        if self._computing.acquire(blocking=False):
-            try:
-                with suppress(DiffdemoError):
-                    self._comparison()
-            finally:
-                self._computing.release()
+        with suppress(DiffdemoError):
+            self._comparison()
 
     def _compared(self) -> list[RoundTrip]:
         """Return the round trips of the page's own card: the opening, and all noise."""

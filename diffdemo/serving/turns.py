@@ -12,8 +12,6 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from gradio.server_messages import EstimationMessage
-
 if TYPE_CHECKING:
     from gradio import Blocks
     from gradio.queueing import Event, Queue
@@ -125,9 +123,9 @@ class FairQueue:
             return
         mean = fmean(self._took) if self._took else None
         for place, event in enumerate(found.queue):
-            before = found.current_concurrency + place
-            seconds = None if mean is None else self._left(mean) + place * mean
-            told = EstimationMessage(rank=before, rank_eta=seconds, queue_size=len(found.queue))
+            told = self._queue.get_status()
+            told.rank = found.current_concurrency + place
+            told.rank_eta = None if mean is None else self._left(mean) + place * mean
             self._queue.send_message(event, told)
 
     def _left(self, mean: float) -> float:
