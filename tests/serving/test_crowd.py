@@ -176,10 +176,11 @@ def page():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(exhibit, "load_model", lambda *_: replace(model, network=network))
         built = exhibit.build("faces", "cpu")
-    with pytest.MonkeyPatch.context() as patch, served(built) as url:
+    with pytest.MonkeyPatch.context() as patch:
         # No network call but those that the visitors of a test ask for.
         patch.setattr(Stories, "_compute", lambda stories: None)
-        yield url.rstrip("/"), network, built
+        with served(built) as url:
+            yield url.rstrip("/"), network, built
 
 
 @pytest.fixture
