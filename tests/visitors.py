@@ -93,13 +93,16 @@ class Visitor:
         Raises:
             BusyError: the queue is full.
         """
-        answer = self.client.post(f"{API}/queue/join", json=self._body(self.event(name), values))
+        return self._join(self.event(name), values)
+
+    def _join(self, event: dict, values: tuple, link: str = "") -> str:
+        answer = self.client.post(f"{API}/queue/join?{link}", json=self._body(event, values))
         if answer.status_code == 503:
             raise BusyError(answer.json()["detail"])
         return answer.raise_for_status().json()["event_id"]
 
     def call(self, name: str, *values: object, link: str = "", which: int = 0) -> list:
-        """Return the outputs of an event that does not queue.
+        """Return the outputs of an event, as `run` does.
 
         Args:
             name: of the event.
@@ -107,9 +110,8 @@ class Visitor:
             link: the query of the page's address.
             which: number among the events with this name.
         """
-        body = self._body(events(self.url, name)[which], values)
-        answer = self.client.post(f"{API}/run/predict?{link}", json=body)
-        return answer.raise_for_status().json()["data"]
+        self._join(events(self.url, name)[which], values, link)
+        return self._outputs()
 
     def _body(self, event: dict, values: tuple) -> dict:
         return {"data": list(values), "fn_index": event["id"], "session_hash": self.session}
@@ -136,6 +138,9 @@ class Visitor:
     def run(self, name: str, *values: object) -> Any:
         """Queue an event; returns its last outputs."""
         self.queue(name, *values)
+        return self._outputs()
+
+    def _outputs(self) -> Any:
         ended = self.end()
         assert ended["success"], ended["output"]
         return ended["output"]["data"]

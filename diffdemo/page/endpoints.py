@@ -76,10 +76,17 @@ def _plain(field: Field) -> Any:
     return field.default if simple else field.write(field.default)
 
 
+def _default(field: Field) -> str:
+    """Write a field's default for the documentation."""
+    plain = _plain(field)
+    if isinstance(plain, float):
+        return f"{plain:g}"
+    return str(plain) or "nothing"
+
+
 def _doc(kind: type[Experiment], fields: dict[str, Field]) -> str:
     arguments = [
-        f"    {name}: {field.help} (default {_plain(field) or 'nothing'})."
-        for name, field in fields.items()
+        f"    {name}: {field.help} (default {_default(field)})." for name, field in fields.items()
     ]
     returns = presenter(kind).returns
     return "\n".join(

@@ -12,15 +12,17 @@ from typing import Any
 from starlette.middleware import Middleware
 
 from diffdemo.page import answer, look
-from diffdemo.page.controls import only_used
+from diffdemo.page.controls import only_used, opening_trip
 from diffdemo.page.exhibit import Exhibit
 from diffdemo.serving.guard import Guard
 from diffdemo.serving.health import Health
 from diffdemo.serving.previews import Previews
+from diffdemo.serving.stories import Stories
 from diffdemo.widgets.components import STATIC
 
 # Visitors whose last values Gradio keeps: a quarter of a megabyte each, also for API calls.
 SESSIONS = 100
+FIRST = ("first", "bounds", "waiting")  # scripts that run before Gradio's own
 
 
 @cache
@@ -40,11 +42,14 @@ def uploads() -> Path:
 
 def launch_options(exhibit: Exhibit) -> dict[str, Any]:
     """Return the settings for `Blocks.launch` that the page relies on."""
+    first = "".join((STATIC / f"{script}.js").read_text() for script in FIRST)
+    models = exhibit.models
+    stories = Stories(exhibit.runner, opening_trip(models), models.first)
     used = {tab.place(): tab.uses for tab in exhibit.tabs}
     middleware = [
         Middleware(Guard, uploads=uploads()),
         Middleware(Health),
-        Middleware(Previews, runner=exhibit.runner, script=(STATIC / "first.js").read_text()),
+        Middleware(Previews, stories=stories, script=first),
     ]
     return {
         "theme": look.theme(),

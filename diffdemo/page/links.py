@@ -1,34 +1,24 @@
 """Links into the page: what an address asks for, and what the page says about it."""
 
 import secrets
-from urllib.parse import urlencode
 
 import torch
 
-from diffdemo.errors import DiffdemoError, ExperimentError
-from diffdemo.lab.experiment import Experiment, experiment_from_query
+from diffdemo.errors import DiffdemoError
+from diffdemo.lab.experiment import Experiment
 from diffdemo.lab.fields import by_hash
 from diffdemo.models import Model
 from diffdemo.report.presenter import Row
+from diffdemo.serving.addresses import linked_experiment
 
-
-def linked_experiment(parameters: dict[str, str]) -> Experiment | None:
-    """Return the experiment that an address asks for; None where it asks for none.
-
-    Args:
-        parameters: of the address, as the browser sent them.
-
-    Raises:
-        ExperimentError: the address is damaged.
-    """
-    if "v" not in parameters and "kind" not in parameters:
-        return None
-    try:
-        query = urlencode(parameters)
-    except UnicodeError as error:
-        damaged = "This link is damaged: it holds letters that are none."
-        raise ExperimentError(damaged) from error
-    return experiment_from_query(query)
+__all__ = [
+    "broken_link",
+    "linked_experiment",
+    "needs_model",
+    "notice",
+    "other_picture",
+    "remark",
+]
 
 
 def remark(e: Experiment, model: Model, here: bool) -> str:

@@ -1,33 +1,31 @@
-"""The preview of a link: its question, its settings or sentence, and its noisy pictures."""
+"""Cards: what the preview of a link shows, in words and as a picture of 1200 x 630 pixels.
+
+A forum shows a card about 400 pixels wide, so there is little on it: a sentence, the picture, its
+noisy versions, and what came back from them.
+"""
 
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageDraw
 from torch import Tensor
 
 from diffdemo.diffusion.noise import noise
-from diffdemo.errors import ModelError
-from diffdemo.lab.experiment import Experiment
-from diffdemo.lab.prepare import Ready, prepare
-from diffdemo.lab.runner import Runner
-from diffdemo.models import BUNDLED
+from diffdemo.lab.experiment import Experiment, Result
+from diffdemo.lab.prepare import Ready
 from diffdemo.pictures import images
-from diffdemo.report import colours
-from diffdemo.report.canvas import scaled
-from diffdemo.report.letters import font, wrapped
+from diffdemo.report.card_drawing import Card, Column
 from diffdemo.report.presenter import present
-from diffdemo.report.words import ONES_OWN, settings
+from diffdemo.report.words import ONES_OWN, counted, picture_words, settings
 
-WIDTH = 1200  # pixels; what unfurlers crop to
-HEIGHT = 630
-MARGIN = 64
-TOP = 236
-LARGE = 320
-SMALL = 152
-GAP = 16
-TILES = 8
+TILES = 8  # noisy versions of an experiment that has no result yet
+SHOWN = 4  # noises of a round trip
+COMPARED = 2  # noises at each of the levels that the page opens with
+COMES_BACK = "comes back."
+INVITATION = "Try it in your browser."
+STORY = "Add noise to a {what}, let a diffusion model remove it"
+WHAT = {"face": "face", "digit": "digit"}  # by the kind of a picture
+SOMEBODY = {"face": "someone else", "digit": "another one"}
 
 
 def title(e: Experiment) -> str:
@@ -35,57 +33,131 @@ def title(e: Experiment) -> str:
     return f"diffdemo: {e.question}"
 
 
-def description(e: Experiment, runner: Runner) -> str:
-    """Return the settings, after the sentence where the result is cached."""
-    result = runner.cached(e)
-    sentence = f"{present(result).sentence_for_others(ONES_OWN)} " if result else ""
-    return f"{sentence}{_capital(settings(e))}."
+def sentence(e: Any, result: Result | None) -> str:
+    """Say the result to those who have not seen it; without one, say what the experiment does."""
+    if result is not None:
+        return present(result).sentence_for_others(ONES_OWN)
+    if hasattr(e, "start"):  # a round trip
+        picture = picture_words(e.picture, ONES_OWN)
+        noisy = f"Add {counted(e.n, 'step')} of noise to {picture}"
+        return f"{noisy}, let a diffusion model remove it, and see what comes back."
+    return f"{e.about()}"
 
 
-def _capital(text: str) -> str:
-    """Begin with a capital; names and prompts keep theirs."""
-    return text[:1].upper() + text[1:]
+def description(e: Experiment, result: Result | None) -> str:
+    """Say the sentence, the prompt if there is one, and that everybody can try it."""
+    prompt = f' Prompt: "{e.prompt}".' if e.prompt else ""
+    return f"{sentence(e, result)}{prompt} {INVITATION}"
 
 
-def alt(e: Experiment) -> str:
+def alt(e: Experiment, result: Result | None) -> str:
     """Return what the card shows, in words."""
-    return f"A picture and its noisy versions: {settings(e)}."
+    end = ", and what came back from each" if _returned(result) else ""
+    return f"A picture, noisy versions of it{end}: {settings(e)}."
 
 
-def draw(e: Experiment) -> bytes:
-    """Draw the card as a PNG file of WIDTH x HEIGHT pixels, without a network call.
+def compared(results: list[Any]) -> str:
+    """Say of round trips that differ in their n alone, how many came back from each.
 
-    Raises:
-        DiffdemoError: its picture is not in the link, or its model is not bundled.
+    Args:
+        results: of round trips, by rising n; at least one seed in each.
     """
-    if e.model not in BUNDLED:
-        only = "only bundled models are loaded for one"
-        raise ModelError(f"There is no preview of {e.model}: {only}.")
-    ready = prepare(e)
-    page = Image.new("RGB", (WIDTH, HEIGHT), "white")
-    pen = ImageDraw.Draw(page)
-    pen.text((MARGIN, 56), e.question, colours.INK, font(52))
-    lines = wrapped(f"{_capital(settings(e))}.", 24, WIDTH - 2 * MARGIN)[:2]
-    for line, text in enumerate(lines):
-        pen.text((MARGIN, 132 + 34 * line), text, colours.SOFT, font(24))
-    _place(page, images.visualise(ready.x0)[0], MARGIN, TOP, LARGE)
-    middle = TOP + LARGE // 2
-    pen.line([(408, middle), (448, middle)], colours.LINE, 5)
-    pen.polygon([(462, middle), (444, middle - 11), (444, middle + 11)], colours.LINE)
+    return " ".join(_outcomes(results))
+
+
+def _outcomes(results: list[Any]) -> list[str]:
+    said: list[str] = []
+    for result in results:
+        does = "does." if said and said[-1].endswith(COMES_BACK) else COMES_BACK
+        said.append(f"With {counted(result.experiment.n, 'step')} {_outcome(result, does)}")
+    return said
+
+
+def _outcome(result: Any, does: str) -> str:
+    """Say who came back; `does` is the verb for one."""
+    back = int(result.came_back.sum())
+    count = len(result.came_back)
+    what = _what(result.experiment.picture)
+    if 0 < back < count:
+        return f"{back} of {count} tries come back as your {what}."
+    return f"{f'your {what}' if back else SOMEBODY.get(what, 'another picture')} {does}"
+
+
+def _what(picture: str) -> str:
+    """Name what a picture shows: a face, a digit, or simply a picture."""
+    return WHAT.get(picture.partition(":")[0], "picture")
+
+
+def opening_description(e: Experiment, results: list[Any]) -> str:
+    """Describe the page itself, with what its opening found as far as that is known.
+
+    Args:
+        e: what the page opens with.
+        results: of round trips with its picture, by rising n; none if they are not computed yet.
+    """
+    story = STORY.format(what=_what(e.picture))
+    if not results:
+        return f"{story}, and see what comes back. {INVITATION}"
+    return f"{story}. {compared(results)} {INVITATION}"
+
+
+def opening_alt(e: Experiment, trips: list[Any]) -> str:
+    """Return what the card of the page itself shows, in words."""
+    levels = " and ".join(f"{trip.n}" for trip in trips)
+    return f"A {_what(e.picture)}, the same after {levels} steps of noise, and what came back."
+
+
+def draw(e: Experiment, ready: Ready, result: Result | None) -> bytes:
+    """Draw the card of an experiment as a PNG file.
+
+    Args:
+        e: the experiment.
+        ready: the same, ready to run.
+        result: of it, or of its first seeds; None draws the noisy pictures alone.
+    """
+    card = _card(e, result)
+    if _returned(result):
+        return card.paths(images.visualise(ready.x0)[0], [_column(result, SHOWN)])
     noisy = images.visualise(_noisy(e, ready))
-    edge = LARGE if len(noisy) == 1 else SMALL
-    for k, picture in enumerate(noisy):
-        row, column = divmod(k, 4)
-        left = 488 + column * (edge + GAP)
-        _place(page, picture, left, TOP + row * (edge + GAP), edge)
-    pen.text((WIDTH - MARGIN, HEIGHT - 36), "diffdemo", colours.SOFT, font(22), "rm")
-    return images.png_bytes(np.asarray(page))
+    return card.noisy(images.visualise(ready.x0)[0], list(noisy))
 
 
-def _place(page: Image.Image, picture: np.ndarray, left: int, top: int, edge: int) -> None:
-    """Paste a picture into the middle of a square."""
-    image = scaled(picture, edge)
-    page.paste(image, (left + (edge - image.width) // 2, top + (edge - image.height) // 2))
+def draw_comparison(ready: Ready, results: list[Any]) -> bytes:
+    """Draw the card of the page itself: the same noises at several n, and what came back."""
+    card = Card("\n".join(_outcomes(results)), "Try it in your browser")
+    columns = [_column(result, COMPARED) for result in results]
+    return card.paths(images.visualise(ready.x0)[0], columns)
+
+
+def draw_words(e: Experiment) -> bytes:
+    """Draw the card of an experiment whose pictures cannot be drawn here."""
+    return _card(e, None).data()
+
+
+def _card(e: Any, result: Result | None) -> Card:
+    """Begin a card: with the sentence over the question, or with the question alone."""
+    small = f"Model {e.model}, {picture_words(e.picture, ONES_OWN)}."
+    if result is None:
+        return Card(e.question, small)
+    return Card(sentence(e, result), f"{e.question} {small}")
+
+
+def _returned(result: Any) -> bool:
+    """Whether a result says of each noisy picture what came back from it, as a round trip does."""
+    return hasattr(result, "came_back") and hasattr(result, "reconstructions")
+
+
+def _column(result: Any, count: int) -> Column:
+    """Return what a card shows of a round trip: its first noises, and what came back."""
+    e = result.experiment
+    back = result.came_back[:count].tolist()
+    start = "pure noise" if e.start == "noise" else f"{counted(e.n, 'step')} of noise"
+    return Column(
+        start,
+        tuple(images.visualise(result.x_n[:count])),
+        tuple(images.visualise(result.reconstructions[:count])),
+        tuple(back),
+    )
 
 
 def _noisy(e: Any, ready: Ready) -> Tensor:

@@ -11,9 +11,10 @@ import numpy as np
 from diffdemo.diffusion.schedule import Schedule
 from diffdemo.errors import DiffdemoError
 from diffdemo.lab.experiment import KINDS, Experiment, Result
+from diffdemo.lab.fields import by_hash
 from diffdemo.pictures.images import data_uri
 from diffdemo.report.sheets import TileRow
-from diffdemo.report.words import MY_OWN, YOURS, settings
+from diffdemo.report.words import MY_OWN, YOURS
 
 Row = dict[str, Any]
 
@@ -85,14 +86,27 @@ class Presenter:
             rows.append({"label": row.label, "tiles": tiles})
         return {"rows": rows}
 
-    def markdown(self, link: str = "") -> str:
-        """Write the result for a forum: the sentence, the settings, and the link to open it."""
-        plain = f"diffdemo: {settings(self.experiment, MY_OWN)}."
-        escaped = re.sub(r"([\\`*_\[\]<>|~#])", r"\\\1", plain)
-        parts = [f"**{self.sentence_for_others()}**", escaped]
+    def markdown(self, link: str = "", card: str = "") -> str:
+        """Write the result for a forum: its picture, the link, and the sentence.
+
+        The link has a line of its own, so that a forum shows a preview of it.
+
+        Args:
+            link: where to open the experiment.
+            card: the address of its picture; left out where nobody else has the visitor's picture.
+        """
+        parts = []
+        if card and not by_hash(self.experiment.picture):
+            parts.append(f"![{_escaped(self.experiment.question)}]({card})")
         if link:
-            parts.append(f"[Open this experiment]({link})")
+            parts.append(link)
+        parts.append(_escaped(self.sentence_for_others()))
         return "\n\n".join(parts) + "\n"
+
+
+def _escaped(text: str) -> str:
+    """Write a text so that Markdown shows it as it is."""
+    return re.sub(r"([\\`*_\[\]<>|~#])", r"\\\1", text)
 
 
 def present(result: Result) -> Presenter:

@@ -7,7 +7,7 @@ instead, and serves its picture as /card.png with the same query.
 
 import html
 import re
-from functools import lru_cache
+from collections.abc import Callable
 
 from anyio import CapacityLimiter, to_thread
 from starlette.datastructures import Headers, MutableHeaders
@@ -15,16 +15,15 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from diffdemo.errors import DiffdemoError
-from diffdemo.experiments import RoundTrip
-from diffdemo.lab.experiment import MAX_QUERY, Experiment, experiment_from_query
-from diffdemo.lab.runner import Runner
-from diffdemo.report import cards
+from diffdemo.report.card_drawing import HEIGHT, WIDTH
+from diffdemo.serving.stories import MAX_QUERY, Stories, Story
 
 CARD = "/card.png"
-MAX_CARDS = 64  # held in memory
 MAX_WAITING = 16  # requests for a card
-_GRADIO_TAGS = re.compile(rb'\s*<meta\s+(?:property="og:|name="twitter:)[^>]*>')
+_GRADIO_TAGS = re.compile(
+    rb'\s*(<meta\s+(?:property="og:|name="twitter:|name="description")[^>]*>'
+    rb"|<title>[^<]*</title>)"
+)
 _GRADIO_SCRIPT = b"window.gradio_config"
 
 
@@ -33,13 +32,13 @@ class Previews:
 
     Args:
         app: the application it wraps.
-        runner: a preview says the result of a link if it is cached there.
+        stories: what there is to tell of a link.
         script: runs on the page before all others; Gradio would add it after its own.
     """
 
-    def __init__(self, app: ASGIApp, runner: Runner, script: str = ""):
+    def __init__(self, app: ASGIApp, stories: Stories, script: str = ""):
         self.app = app
-        self.runner = runner
+        self.stories = stories
         self.script = script
         self._drawing = CapacityLimiter(1)  # cards are drawn one at a time, for runs come first
 
@@ -48,8 +47,8 @@ class Previews:
         read = scope["type"] == "http" and scope["method"] in ("GET", "HEAD")
         path = scope["path"] if read else None
         if path == "/":
-            tags = meta_tags(_query(scope), _origin(scope), self.runner)
-            send = _PageEditor(send, tags, self.script)
+            story = await to_thread.run_sync(self.stories.story, _query(scope))
+            send = _PageEditor(send, meta_tags(story, _origin(scope)), self.script)
         app = await self._card(_query(scope)) if path == CARD else self.app
         await app(scope, receive, send)
 
@@ -62,7 +61,8 @@ class Previews:
         if self._drawing.statistics().tasks_waiting >= MAX_WAITING:
             busy = "Too many previews are being drawn"
             raise HTTPException(503, f"{busy}; please try again in a minute.")
-        data = await to_thread.run_sync(card, query, limiter=self._drawing)
+        draw: Callable[[str], bytes] = self.stories.card
+        data = await to_thread.run_sync(draw, query, limiter=self._drawing)
         return Response(data, 200, {"cache-control": "public, max-age=86400"}, "image/png")
 
 
@@ -107,40 +107,44 @@ def _origin(scope: Scope) -> str:
     return f"{scheme}://{headers.get('host', 'localhost')}"
 
 
-def experiment_of(query: str) -> Experiment:
-    """Return the experiment of a link; that of the first example if there is none in it."""
-    try:
-        return experiment_from_query(query) if "v=" in query else RoundTrip()
-    except DiffdemoError:
-        return RoundTrip()
-
-
-def meta_tags(query: str, origin: str, runner: Runner) -> str:
-    """Write the Open Graph tags of a link.
+def meta_tags(story: Story, origin: str) -> str:
+    """Write the title, the description and the Open Graph tags of a link.
 
     Args:
-        query: of the link; anything.
+        story: what there is to tell of it.
         origin: scheme and host of the page.
-        runner: may have the result cached.
     """
-    e = experiment_of(query)
-    query = f"?{e.to_query()}" if "v=" in query else ""
+    query = f"?{story.query}" if story.query else ""
     properties = {
         "og:type": "website",
         "og:site_name": "diffdemo",
-        "og:title": cards.title(e),
-        "og:description": cards.description(e, runner),
+        "og:title": story.title,
+        "og:description": story.description,
         "og:url": f"{origin}/{query}",
         "og:image": f"{origin}{CARD}{query}",
-        "og:image:width": str(cards.WIDTH),
-        "og:image:height": str(cards.HEIGHT),
-        "og:image:alt": cards.alt(e),
+        "og:image:width": str(WIDTH),
+        "og:image:height": str(HEIGHT),
+        "og:image:alt": story.alt,
     }
-    tags = [
-        f'<meta property="{name}" content="{html.escape(value)}">'
-        for name, value in properties.items()
-    ]
-    return "".join([*tags, '<meta name="twitter:card" content="summary_large_image">'])
+    names = {
+        "description": story.description,
+        "twitter:card": "summary_large_image",
+        "twitter:title": story.title,
+        "twitter:description": story.description,
+        "twitter:image": properties["og:image"],
+        "twitter:image:alt": story.alt,
+    }
+    return "".join(
+        [
+            f"<title>{html.escape(story.title)}</title>",
+            *(_tag("property", name, text) for name, text in properties.items()),
+            *(_tag("name", name, text) for name, text in names.items()),
+        ]
+    )
+
+
+def _tag(kind: str, name: str, text: str) -> str:
+    return f'<meta {kind}="{name}" content="{html.escape(text)}">'
 
 
 def edit(page: bytes, tags: str, script: str = "") -> bytes:
@@ -155,12 +159,3 @@ def edit(page: bytes, tags: str, script: str = "") -> bytes:
     added = f"<head>{tags}<script>{script}</script>" if script else f"<head>{tags}"
     head = _GRADIO_TAGS.sub(b"", head).replace(b"<head>", added.encode(), 1)
     return head + separator + rest
-
-
-@lru_cache(MAX_CARDS)
-def card(query: str) -> bytes:
-    """Draw the card of a link as a PNG file; that of the first example if it cannot be drawn."""
-    try:
-        return cards.draw(experiment_of(query))
-    except DiffdemoError:
-        return cards.draw(RoundTrip())

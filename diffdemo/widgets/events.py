@@ -24,8 +24,24 @@ QUIET: Options = {
     "show_progress": "hidden",
     "show_progress_on": [],
 }
-AT_ONCE: Options = {"queue": False, **QUIET}
 ONE_RUN: Options = {"concurrency_id": "model", "concurrency_limit": 1}
+# Options of events that wait for no run. They go through the queue all the same, without a limit:
+# Gradio's page shows no error of an event outside it (seen in 6.31; tests/page/test_browser_events
+# tells), and gr.Info needs it.
+AT_ONCE: Options = {"concurrency_id": "at once", "concurrency_limit": None, **QUIET}
+LEAVE = "() => document.activeElement.blur()"  # in the browser: leave the box that is typed in
+
+
+def typed(box: Any) -> Any:
+    """Return the listener to a line of text that was typed: one event, by Enter or by leaving it.
+
+    Both by themselves would say a mistake twice.
+
+    Args:
+        box: a Textbox of the page under construction.
+    """
+    box.submit(None, js=LEAVE, **AT_ONCE)
+    return box.blur
 
 
 @contextmanager

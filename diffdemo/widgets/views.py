@@ -17,7 +17,9 @@ LANDMARKS = (
     (250, "the thread: it comes back"),
     (1000, "the thread: another picture"),
 )
-LINK = "{link}"  # in the words for a forum; the browser knows where the page is
+# In the words for a forum; the browser knows where the page and its card are.
+LINK = "{link}"
+CARD = "{card}"
 WAITING: Sentence = {"text": "Computing …", "note": ""}
 UNASKED_SECONDS = 60  # that a run may take which nobody asked for by pressing Run
 
@@ -46,11 +48,19 @@ def readouts(model: Model, n: int) -> Row:
     }
 
 
-def running(progress: Progress, text: str) -> Sentence:
-    """Return the sentence while the network works."""
+def running(progress: Progress, text: str, pictured: int | None = None) -> Sentence:
+    """Return the sentence while the network works.
+
+    Args:
+        progress: how far it is.
+        text: what it does.
+        pictured: the step whose pictures the page shows, this update included; 0 where it shows
+            none of this run yet, None where nobody knows.
+    """
     left = progress.seconds / progress.done * (progress.total - progress.done)
     note = f"Step {progress.done} of {progress.total}, about {max(left, 0.1):.1f} s left."
-    return {"text": text, "note": note, "done": progress.done, "total": progress.total}
+    found = {"text": text, "note": note, "done": progress.done, "total": progress.total}
+    return found if pictured is None else {**found, "pictured": pictured}
 
 
 def finished(presenter: Presenter, ready: Ready) -> Sentence:
@@ -61,7 +71,7 @@ def finished(presenter: Presenter, ready: Ready) -> Sentence:
         "note": f"{presenter.note()} In {ready.model.engine}.",
         "link": e.to_query(),
         "told": presenter.sentence_for_others(),
-        "markdown": presenter.markdown(LINK),
+        "markdown": presenter.markdown(LINK, CARD),
         "film": animated(type(e)),
         "space": os.environ.get("SPACE_ID", ""),
         "query": query(ready.experiment),
@@ -98,5 +108,15 @@ def stopped(sentence: object) -> Sentence | None:
     total = sentence.get("total")
     if type(done) is not int or type(total) is not int:
         return None
-    text = f"Stopped after step {done} of {total}. What is shown are the estimates so far."
+    text = f"Stopped after step {done} of {total}.{_still_shown(sentence, done)}"
     return {"text": text, "note": ""}
+
+
+def _still_shown(sentence: Sentence, done: int) -> str:
+    """Say what the page shows of a run that was stopped; "" where nobody knows."""
+    step = sentence.get("pictured")
+    if type(step) is not int or not 0 <= step <= done:
+        return ""
+    if step == 0:
+        return " Nothing of this run is shown yet."
+    return f" The pictures show what the model expected after step {step}."

@@ -161,7 +161,7 @@ def test_a_broken_link_changes_nothing_but_the_notice(page, arrivals, query):
     [
         "",
         "utm_source=x&utm_medium=y&fbclid=1&gclid=2&__theme=dark&__sign=3&ref=hn&logs=build&deep_link=x",
-        "n=5",
+        "stage=1&N=5",
     ],
 )
 def test_a_plain_visit_changes_nothing(page, arrivals, query):
@@ -177,6 +177,12 @@ def test_visitors_before_the_first_result_get_it_run_whatever_the_link(page, arr
         assert described(page, found) == opening_trip(page.models)
         assert found[page.notice]["run"]
         assert found[page.notice]["text"] == arrivals.arrive(FINISHED, request)[page.notice]["text"]
+
+
+def test_an_address_with_one_field_runs_the_opening_with_it(page, arrivals):
+    found = visit(arrivals, "n=1000&stage=1")
+    assert found[page.pending] == (replace(opening_trip(page.models), n=1000), None)
+    assert "cannot be 5000" in visit(arrivals, "n=5000")[page.notice]["text"]
 
 
 def test_foreign_names_beside_a_link_are_passed_over():

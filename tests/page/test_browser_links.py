@@ -179,14 +179,21 @@ def test_saved_files_are_what_they_say_and_a_dropped_png_restores_its_experiment
     expect(sentence(other)).to_contain_text("Of 1 noise of 350 steps", timeout=WAIT)
 
 
-def test_the_words_for_a_forum_hold_sentence_settings_and_link(fresh):
+def test_the_words_for_a_forum_hold_picture_link_and_sentence(fresh):
     page = fresh("?v=1&n=200&seeds=1-2&steps=3")
     expect(sentence(page)).to_contain_text("Of 2 noises", timeout=WAIT)
     page.get_by_role("button", name="Copy for the forum").click()
     words = page.evaluate("navigator.clipboard.readText()")
-    assert words.startswith("**After 200 steps of noise, ")
-    assert "face 17, n = 200, seeds 1-2, steps 3" in words
-    assert f"[Open this experiment]({page.url})" in words
+    picture, link, says = words.rstrip("\n").split("\n\n")
+    assert picture.startswith("![")
+    assert link == page.url
+    assert "200 steps" in says
+
+
+def test_an_address_with_one_field_opens_with_it(fresh):
+    page = fresh("?n=900&seeds=2&utm_source=x")
+    page.wait_for_url(re.compile(r"n=900&seeds=2&steps=16&.*solver=dpm"), timeout=WAIT)
+    assert number(page, "#dial") == "900"
 
 
 def test_another_model_is_offered_with_what_it_takes_and_says_why_it_cannot_be_loaded(fresh):

@@ -103,29 +103,35 @@ def test_only_a_result_that_follows_a_path_has_a_film(runs, kind):
 
 def test_words_for_a_forum(runs):
     result, _ = runs["round-trip"]
-    text = present(result).markdown("https://example.org/?v=1")
-    revision = result.experiment.revision
-    settings = f"model faces ({revision}), face 17, n = 300, seeds 0,3, steps 3, eta 0, solver ddim"
-    assert "came back as face 17" in text
+    text = present(result).markdown("https://example.org/?v=1", "https://example.org/card.png?v=1")
+    picture, link, sentence = text.rstrip("\n").split("\n\n")
+    assert picture == f"![{RoundTrip.question}](https://example.org/card.png?v=1)"
+    assert link == "https://example.org/?v=1"
+    assert sentence == present(result).sentence_for_others()
     assert "your picture" not in text
-    assert settings in text
-    assert text.endswith("\n\n[Open this experiment](https://example.org/?v=1)\n")
 
 
 def test_words_for_a_forum_do_not_hold_a_picture_or_a_missing_link(runs):
     result, _ = runs["round-trip"]
     own = replace(result, experiment=replace(result.experiment, picture="png:AAAA"))
     text = present(own).markdown()
-    assert "came back as a picture of my own" in text
+    assert "a picture of my own" in text
     assert "png:" not in text
-    assert "Open this" not in text
+    assert "![" not in text
+    assert text.count("\n") == 1
 
 
-def test_a_prompt_is_escaped_in_the_words_for_a_forum(runs):
+def test_words_for_a_forum_have_no_picture_that_others_cannot_see(runs):
     result, _ = runs["round-trip"]
-    prompt = "a *cat* [x](y) <b>"
-    own = replace(result, experiment=replace(result.experiment, prompt=prompt))
-    assert r'prompt "a \*cat\* \[x\](y) \<b\>"' in present(own).markdown()
+    own = replace(result, experiment=replace(result.experiment, picture="sha256:" + "0" * 64))
+    assert "![" not in present(own).markdown("https://x.y", "https://x.y/card.png")
+
+
+def test_a_sentence_is_escaped_in_the_words_for_a_forum(runs, monkeypatch):
+    result, _ = runs["round-trip"]
+    words = present(result)
+    monkeypatch.setattr(type(words), "sentence_for_others", lambda self: "a *cat* [x](y) <b>")
+    assert words.markdown() == "a \\*cat\\* \\[x\\](y) \\<b\\>\n"
 
 
 def test_only_results_are_presented():

@@ -27,6 +27,7 @@ from diffdemo.lab.prepare import prepare
 from diffdemo.models import load_model
 from diffdemo.report.pictures import uris
 from diffdemo.report.presenter import present
+from diffdemo.serving.stories import Stories
 from diffdemo.widgets.tab import Tab
 
 CROWD = 50
@@ -175,8 +176,11 @@ def page():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(exhibit, "load_model", lambda *_: replace(model, network=network))
         built = exhibit.build("faces", "cpu")
-    with served(built) as url:
-        yield url.rstrip("/"), network, built
+    with pytest.MonkeyPatch.context() as patch:
+        # No network call but those that the visitors of a test ask for.
+        patch.setattr(Stories, "_compute", lambda stories: None)
+        with served(built) as url:
+            yield url.rstrip("/"), network, built
 
 
 @pytest.fixture

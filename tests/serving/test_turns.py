@@ -6,7 +6,7 @@ import gradio as gr
 import pytest
 from doubles import finished
 from gradio import queueing
-from visitors import ENDED, Visitor, config
+from visitors import ENDED, BusyError, Visitor, config
 
 from diffdemo.serving.turns import start_even_if_cancelled, take_turns
 
@@ -20,15 +20,21 @@ def work(name: str) -> str:
     return name
 
 
+def at_once(number: int) -> int:
+    return number
+
+
 @pytest.fixture(scope="module")
 def url():
     with gr.Blocks(analytics_enabled=False) as demo:
         gr.api(work, api_name="work", concurrency_id="model", concurrency_limit=1)
+        gr.api(at_once, api_name="at_once", concurrency_id="at once", concurrency_limit=None)
     take_turns(demo.queue(max_size=24, api_open=False))
     _, url, _ = demo.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1")
     config.cache_clear()
     yield url.rstrip("/")
     demo.close(verbose=False)
+    config.cache_clear()
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +67,58 @@ def test_visitors_who_wait_take_turns(url, order, turns):
             for _ in range(order.count(name)):
                 assert next(one for one in messages if one["msg"] == ENDED)["success"]
     assert served == ["first", *turns]
+
+
+def told(visitor: Visitor, until: int) -> list[tuple[int, float]]:
+    """What a visitor who waits hears, up to so many runs before: runs before, and seconds."""
+    heard = []
+    with visitor.messages() as messages:
+        for one in messages:
+            if one["msg"] == "estimation":
+                heard.append((one["rank"], one["rank_eta"]))
+                if one["rank"] == until:
+                    return heard
+    return heard
+
+
+def test_a_visitor_who_waits_hears_how_many_runs_are_before_and_for_how_long(url):
+    gate.set()
+    Visitor(url).run("work", "measured")
+    gate.clear()
+    first, greedy, modest = (Visitor(url) for _ in range(3))
+    first.queue("work", "first")
+    for _ in range(3):
+        greedy.queue("work", "greedy")
+    modest.queue("work", "modest")
+    heard = told(modest, until=2)
+    assert [before for before, _ in heard] == [2]  # the first, and one of the greedy
+    seconds = heard[0][1]
+    assert 0 <= seconds < 30
+    with greedy.messages() as messages:
+        ranks = [next(messages)["rank"] for _ in range(6)]
+    assert ranks == [1, 1, 2, 1, 2, 3]  # as each of the three was queued
+
+
+def test_those_who_wait_behind_a_visitor_who_leaves_hear_that_it_is_sooner(url):
+    first, leaves, stays = (Visitor(url) for _ in range(3))
+    for name, visitor in (("first", first), ("leaves", leaves), ("stays", stays)):
+        visitor.queue("work", name)
+    with stays.messages() as heard:
+        assert next(heard)["rank"] == 2
+        with leaves.messages() as messages:
+            next(messages)
+        assert next(one for one in heard if one["msg"] == "estimation")["rank"] == 1
+
+
+def test_what_waits_for_no_run_is_not_refused_when_the_queue_of_runs_is_full(url):
+    first = Visitor(url)
+    events = [first.queue("work", "one") for _ in range(25)]
+    with pytest.raises(BusyError, match="This page is busy: 24 others are waiting"):
+        Visitor(url).queue("work", "two")
+    assert Visitor(url).run("at_once", 3) == [3]
+    for event in events[1:]:
+        first.cancel("work", event)
+    gate.set()
 
 
 def test_a_run_that_is_cancelled_before_its_first_step_gives_its_place_back(url, monkeypatch):

@@ -45,11 +45,24 @@ def test_a_run_that_takes_long_asks_to_press_run(faces_model, monkeypatch):
     assert found["note"] == "2 network calls of faces."
 
 
-def test_stop_says_where_it_stopped():
-    stopped = views.stopped({"done": 3, "total": 20})
-    assert stopped["text"].startswith("Stopped after step 3 of 20")
+def test_stop_says_where_it_stopped_and_what_is_shown():
+    def words(**more):
+        return views.stopped({"done": 3, "total": 20, **more})["text"]
+
+    assert words() == "Stopped after step 3 of 20."
+    assert words(pictured=0) == "Stopped after step 3 of 20. Nothing of this run is shown yet."
+    after = "The pictures show what the model expected after step 2."
+    assert words(pictured=2) == f"Stopped after step 3 of 20. {after}"
+    for hostile in ("<b>", None, 4, -1, 2.5, True):
+        assert words(pictured=hostile) == "Stopped after step 3 of 20."
     for value in (None, {}, {"done": "<b>", "total": 2}, [1]):
         assert views.stopped(value) is None
+
+
+def test_a_running_sentence_says_which_pictures_are_shown():
+    progress = Progress(3, 20, 1.0, 0, 0, 0)
+    assert "pictured" not in views.running(progress, "Working.")
+    assert views.running(progress, "Working.", 2)["pictured"] == 2
 
 
 def test_the_readouts_name_what_is_left(models):
