@@ -90,12 +90,13 @@ RUN = {"link": "v=1&n=100&seeds=0&steps=1"}
 SELECTS = {
     "examples": ("faces",),
     "second-strip": ("faces",),
-    "readouts": (),
-    "chart": (),
+    "chart": ({"n": 250},),
+    "outcomes": (PORTRAIT,),
+    "history": (0, PORTRAIT),
     "pad": ("faces",),
     "files": ("faces", None),
     "round-trip-sentence": (RUN, PORTRAIT),
-    "map": (RUN, PORTRAIT),
+    "stage": (RUN, PORTRAIT),
 }
 NO_RUNS = (
     None,
@@ -118,7 +119,7 @@ def selections() -> Iterator[Request]:
             send = event(f"{target}.select", *data, sent=sent)
             yield Request(f"{target}: {shown(sent)}", SENTENCE, send)
     for value in ("../../etc/passwd", "sheet.exe", 10**300, [["sheet"]]):
-        for target in ("round-trip-sentence", "map"):
+        for target in ("round-trip-sentence", "stage"):
             send = event(f"{target}.select", RUN, PORTRAIT, sent={"index": value})
             yield Request(f"{target}: save {shown(value)}", SENTENCE, send)
     for run in NO_RUNS:
@@ -134,14 +135,18 @@ def selections() -> Iterator[Request]:
 def controls() -> Iterator[Request]:
     """Set the page's controls to what they cannot be."""
     for model in ("cats", "/etc", None, {"path": "x"}, ["faces"], NAN, "a" * 10**6):
-        yield Request(f"switch to {shown(model)}", SENTENCE, event("model.input", model, 250))
+        yield Request(
+            f"switch to {shown(model)}", SENTENCE, event("model.input", model, {"n": 250})
+        )
         yield Request(f"load {shown(model)}", SENTENCE, event("load.click", model))
     for n in (NAN, float("inf"), -1, "abc", None, 10**30, {}):
-        yield Request(f"dial {shown(n)}", SENTENCE, event("dial.input", "faces", n))
+        for dial in ({"n": n}, n):
+            name = f"switch with the dial at {shown(dial)}"
+            yield Request(name, SENTENCE, event("model.input", "faces", dial))
     for line_up in NO_LINE_UPS:
         send = event("collect.click", line_up, PORTRAIT)
         yield Request(f"line-up {shown(line_up)}", SENTENCE, send)
-    yield Request("dial: too few values", NULL, event("dial.input", "faces"), "too few values")
+    yield Request("model: too few values", NULL, event("model.input", "faces"), "too few values")
     yield Request("run with every control DEEP", SENTENCE, partial(_all_deep, name="run.click"))
     yield Request("stop of what never ran", HARMLESS, partial(_all_deep, name="stop.click"))
 

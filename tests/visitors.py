@@ -163,12 +163,12 @@ def run_inputs(visitor: Visitor, e: RoundTrip, tab: int = 0) -> list:
 
     Args:
         visitor: who presses it.
-        e: the settings of the rail; its seeds follow each other.
+        e: the settings of the page; its seeds follow each other.
         tab: number of the open tab.
     """
     sampler = {name: getattr(e, name) for name in ("steps", "eta", "solver", "spacing")}
-    rail = {"dial": e.n, "first": e.seeds[0], "count": len(e.seeds), **sampler}
-    values = visitor.inputs("run.click", **rail)
+    controls = {"dial": {"n": e.n}, "first": e.seeds[0], "count": len(e.seeds), **sampler}
+    values = visitor.inputs("run.click", **controls)
     number = visitor.event("tabitem.select")["outputs"][0]
     values[visitor.event("run.click")["inputs"].index(number)] = tab
     return values

@@ -8,11 +8,13 @@ from PIL import Image
 
 from diffdemo.errors import DiffdemoError
 from diffdemo.lab import fields
+from diffdemo.lab.experiment import Experiment
 from diffdemo.lab.fields import by_hash
 from diffdemo.lab.prepare import check_levels, prepare, resolve
 from diffdemo.page import dialling, files, links
 from diffdemo.page.controls import opening_trip
 from diffdemo.report.portraits import image_of, picture_of, portrait
+from diffdemo.serving.addresses import linked_experiment
 from diffdemo.widgets import picking
 from diffdemo.widgets.events import AT_ONCE, Events, Raw, safely, sent
 from diffdemo.widgets.tab import Updates
@@ -73,7 +75,7 @@ class Arrivals:
         begun = isinstance(sentence, dict) and bool(sentence.get("query"))
         page = self.page
         try:
-            e = links.linked_experiment(dict(request.query_params))
+            e = self._linked(dict(request.query_params))
             if e is None:
                 return self._first_example(begun, "")
             if self.models.missing(e.model):
@@ -82,6 +84,9 @@ class Arrivals:
             return self.restored(e, opened=0)
         except DiffdemoError as error:
             return self._first_example(begun, links.broken_link(error))
+
+    def _linked(self, parameters: dict[str, str]) -> Experiment | None:
+        return linked_experiment(parameters, opening_trip(self.models))
 
     def _first_example(self, begun: bool, text: str) -> Updates:
         """Show the first example under a notice; it runs unless the page came with its result."""
@@ -99,7 +104,7 @@ class Arrivals:
         """
         query = sent(event, "value")
         text = query.removeprefix("?") if isinstance(query, str) else ""
-        e = links.linked_experiment(dict(parse_qsl(text))) or opening_trip(self.models)
+        e = self._linked(dict(parse_qsl(text))) or opening_trip(self.models)
         here = by_hash(e.picture) and picture_of(shown) == e.picture
         return self.restored(e, image_of(shown) if here else None, opened)
 

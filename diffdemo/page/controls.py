@@ -14,11 +14,10 @@ from diffdemo.report.portraits import Portrait
 from diffdemo.widgets import pad, picking
 from diffdemo.widgets.available import Models
 from diffdemo.widgets.components import RawNumber, RawRadio, UploadBox, choice, html, line, slider
-from diffdemo.widgets.controls import BEST, COUNT, FIRST, PER_LEVEL, SAMPLER
-from diffdemo.widgets.events import AT_ONCE, Events, Options, safely
+from diffdemo.widgets.controls import BEST, COUNT, FIRST, PER_LEVEL, SAMPLER, TRIES
+from diffdemo.widgets.events import AT_ONCE, Events, Options, safely, typed
 from diffdemo.widgets.tab import Updates, shown
 
-TRIES = tuple(range(8))  # seeds that the page starts with
 MAX_STEPS = 200
 EXAMPLES = '<div class="examples" role="group" aria-label="Example pictures"></div>'
 PICKER = '<div class="picker-head"><h2>Choose a picture</h2></div>'
@@ -208,7 +207,7 @@ class Controls:
         s = self.settings
         sliders = [s[name].release for name in ("count", "per_level", "steps", "eta", "guidance")]
         choices = [s[name].input for name in ("solver", "spacing", "start")]
-        lines = [s[name].blur for name in ("first", "listed", "prompt")]  # Enter leaves them too
+        lines = [typed(s[name]) for name in ("first", "listed", "prompt")]
         return [*sliders, *choices, *lines]
 
 

@@ -15,7 +15,7 @@ from diffdemo.widgets.events import Raw, sent
 
 # In the browser: eta above 0 chooses the one solver that draws fresh noise.
 SOLVER_FOR_ETA = "(eta, solver) => eta > 0 ? 'ddim' : solver"
-LANDMARKS = ((0, ""), (250, "comes back"), (1000, "someone else"))  # of 1000 noise steps
+LANDMARKS = (250, 1000)  # of 1000 noise steps
 MARKUP = """
 <div class="dial">
   <div class="level">
@@ -53,7 +53,7 @@ def dial_value(model: Model, n: int) -> Row:
     return {
         "n": n,
         "T": T,
-        "marks": [{"n": level * T // 1000, "text": text} for level, text in LANDMARKS],
+        "marks": [level * T // 1000 for level in LANDMARKS],
         "alpha_bar": base64.b64encode(alpha_bar.tobytes()).decode(),
     }
 

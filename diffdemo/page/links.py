@@ -9,16 +9,6 @@ from diffdemo.lab.experiment import Experiment
 from diffdemo.lab.fields import by_hash
 from diffdemo.models import Model
 from diffdemo.report.presenter import Row
-from diffdemo.serving.addresses import linked_experiment
-
-__all__ = [
-    "broken_link",
-    "linked_experiment",
-    "needs_model",
-    "notice",
-    "other_picture",
-    "remark",
-]
 
 
 def remark(e: Experiment, model: Model, here: bool) -> str:

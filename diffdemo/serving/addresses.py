@@ -6,10 +6,12 @@ from urllib.parse import urlencode
 from diffdemo.errors import ExperimentError
 from diffdemo.experiments import RoundTrip
 from diffdemo.lab.experiment import VERSION, Experiment, experiment_from_query
-from diffdemo.widgets.controls import BEST
+from diffdemo.widgets.controls import BEST, TRIES
 from diffdemo.widgets.picking import EXAMPLES
 
-OPENING = RoundTrip(**BEST)  # what the page opens with if it is started with no other model
+OPENING = RoundTrip(
+    seeds=TRIES, **BEST
+)  # what the page opens with if it is started with no other model
 
 
 def linked_experiment(

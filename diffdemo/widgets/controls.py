@@ -30,6 +30,7 @@ PER_LEVEL = replace(
 )
 # What the page starts with: as good as 50 DDIM steps (`python -m diffdemo tradeoff`).
 BEST: Values = {"steps": 16, "solver": "dpm++2m"}
+TRIES = tuple(range(8))  # seeds that the page starts with
 SAMPLER = ("steps", "eta", "solver", "spacing")  # names in Settings
 
 

@@ -170,12 +170,14 @@ class Tab:
     def run(self, ready: Ready) -> Iterator[Updates]:
         """Run an experiment; yields what sentence and picture show, last the finished ones."""
         text = self.doing(ready)
+        pictured = 0
         for item, due in self.paced(self.runner.stream(ready)):
             if not isinstance(item, Progress):
                 yield self.finished(item, ready)
                 continue
-            found = {self.sentence: views.running(item, text)}
             body = self.partial(item, ready) if due else None
+            pictured = pictured if body is None else item.done
+            found = {self.sentence: views.running(item, text, pictured)}
             if body is not None:
                 found[self.shown] = body
             yield found

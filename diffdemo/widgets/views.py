@@ -1,4 +1,4 @@
-"""What all tabs show, as plain data: the read-outs of the dial, and the sentence of a run."""
+"""What all tabs show, as plain data: the sentence of a run, at every stage of it."""
 
 import os
 from dataclasses import replace
@@ -7,45 +7,16 @@ from typing import Any
 from diffdemo.lab.prepare import Ready
 from diffdemo.lab.progress import Progress
 from diffdemo.lab.runner import Runner
-from diffdemo.models import Model, duration
-from diffdemo.report.presenter import Presenter, Row, animated
+from diffdemo.models import duration
+from diffdemo.report.presenter import Presenter, animated
 
 Sentence = dict[str, Any]
 
-LANDMARKS = (
-    (0, "untouched"),
-    (250, "the thread: it comes back"),
-    (1000, "the thread: another picture"),
-)
 # In the words for a forum; the browser knows where the page and its card are.
 LINK = "{link}"
 CARD = "{card}"
 WAITING: Sentence = {"text": "Computing …", "note": ""}
 UNASKED_SECONDS = 60  # that a run may take which nobody asked for by pressing Run
-
-
-def readouts(model: Model, n: int) -> Row:
-    """Say what n steps of noise mean, with the landmarks of the dial."""
-    T = model.schedule.T
-    alpha_bar = float(model.schedule.alpha_bar[n])
-    snr = "no noise" if n == 0 else f"{float(model.schedule.snr[n]):.3g}"
-    share = "share of the variance that is still the picture's"
-    rows = [
-        ("strength n / T", f"{n / T:.3f}", "the same dial as in img2img"),
-        ("signal kept, alpha_bar", f"{alpha_bar:.3g}", share),
-        ("signal to noise, SNR", snr, "alpha_bar / (1 - alpha_bar)"),
-        (
-            "picture left in x_n",
-            f"{100 * alpha_bar**0.5:.3g} %",
-            "its amplitude, the square root of alpha_bar",
-        ),
-    ]
-    return {
-        "n": n,
-        "T": T,
-        "marks": [{"n": level * T // 1000, "text": text} for level, text in LANDMARKS],
-        "rows": [{"term": term, "value": value, "help": text} for term, value, text in rows],
-    }
 
 
 def running(progress: Progress, text: str, pictured: int | None = None) -> Sentence:

@@ -22,9 +22,10 @@ from diffdemo.lab import notation
 from diffdemo.lab.experiment import KINDS, experiment_from_query
 from diffdemo.lab.fields import PICTURE
 from diffdemo.lab.runner import Runner
-from diffdemo.page import files, links
+from diffdemo.page import files
 from diffdemo.pictures import decoding
 from diffdemo.report import exports
+from diffdemo.serving.addresses import linked_experiment
 from diffdemo.widgets import pad
 from diffdemo.widgets.controls import Settings
 from diffdemo.widgets.second_picture import SecondPicture
@@ -115,7 +116,7 @@ PARSERS = {  # what is parsed → a strategy, and a function of a value and the 
     "any text as a query": (WRITTEN, lambda text, _: experiment_from_query(text)),
     "address": (
         st.dictionaries(st.sampled_from(("v", "kind", "n", "seeds", "x")), WRITTEN),
-        lambda parameters, _: links.linked_experiment(parameters),
+        lambda parameters, _: linked_experiment(parameters),
     ),
     "experiment in a PNG": (FILES, lambda data, _: exports.read_experiment(data)),
     "its text": (QUERIES, read_text_of_png),

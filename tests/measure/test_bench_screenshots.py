@@ -19,11 +19,11 @@ h.HTTPServer(('127.0.0.1', int(sys.argv[-1])), handler).serve_forever()
 PAGE = """
 <!doctype html>
 <style>.dark { background: black } p { margin: 0; height: 1000px }</style>
-<div role="tablist"><button>First</button></div>
-<div class="overflow-dropdown"><button>Is x_T it?</button></div>
-<div id="map"><b class="tile">.</b></div>
-<div id="main"><p class="question">?</p>
-<div id="it-sentence"><div class="share"></div></div></div>
+<div id="stage"><b class="pair">.</b></div>
+<div role="tabpanel"><p class="question">?</p>
+<div id="it-sentence">.<div class="share"></div></div></div>
+<div id="contents"><button class="step"><span class="name">First</span></button>
+<button class="step"><span class="name">Is x_T it?</span></button></div>
 <script>
 document.body.className = new URL(location).searchParams.get('__theme');
 const [first, second] = document.querySelectorAll('button');
@@ -50,7 +50,9 @@ def test_every_tab_is_taken_in_every_look_once_it_is_finished(tmp_path, monkeypa
     # in a thread of its own, for the loop of the tests' own browser may be running in this one
     with ThreadPoolExecutor(1) as pool:
         assert pool.submit(main, ["screenshots", "--out", str(out)]).result() == 0
-    names = {f"{name}-{width}" for name in ("first", "is-x-t-it") for width in (1280, 390)}
+    names = {
+        f"{name}-{width}" for name in ("first", "is-x-t-it") for width in (1920, 1280, 820, 390)
+    }
     files = {f"{name}-{theme}.png" for name in names for theme in ("light", "dark")}
     assert {path.name for path in out.iterdir()} == files
     assert {line.rpartition("/")[2] for line in capsys.readouterr().out.split()} == files

@@ -20,7 +20,7 @@ LINKS = {  # small ones: what matters is that everything is there
 }
 ANSWER = "answer"  # the tab that is about the runs of the others
 DRAWN = {
-    "round-trip": "#map svg",
+    "round-trip": "#stage .pairs",
     "curve": "#chart .plot svg",
     "embed": "#embed .errors svg",
     "collide": "#collide .odds svg",
@@ -65,13 +65,13 @@ def tab(kind, browser, address):
     run = "round-trip" if kind == ANSWER else kind
     page.goto(f"{address}?v=1&kind={run}&{LINKS[run]}")
     page.wait_for_url("**revision=**")  # the link of the finished run
-    page.wait_for_selector(f"#{run}-sentence .share button")
+    page.wait_for_selector(f"#{run}-sentence .share button", state="attached")
     if kind == ANSWER:
         chromium.open_tab(page, "The answer")
         page.wait_for_selector("#answer li a")
     page.evaluate(_UNFOLD)
     page.wait_for_function(_STILL)
-    yield page, "body" if kind == "round-trip" else "#main"
+    yield page, "body" if kind == "round-trip" else "#tabs"
     page.close()
 
 
@@ -101,7 +101,7 @@ _STOPS = """part => {
     names.push(`${node.tagName} ${node.id || label || words || node.className}`);
   });
   if (part === 'body') document.activeElement.blur();
-  else [...document.querySelectorAll('#rail button, #rail input')].filter(seen).at(-1).focus();
+  else [...document.querySelectorAll('#way button')].filter(seen).at(-1).focus();
   return names;
 }"""
 # where the focus is, and whether the place it came from looked different while it had it
@@ -202,7 +202,7 @@ def test_nothing_scrolls_sideways(tab, kind):
 def test_a_page_that_is_opened_on_a_phone_does_not_scroll_sideways_either(browser, address):
     page = browser.new_page(viewport={"width": 390, "height": 844})
     page.goto(f"{address}?__theme=dark")
-    page.wait_for_selector("#map svg")
+    page.wait_for_selector("#stage .pairs")
     page.wait_for_timeout(500)  # the load event
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.close()

@@ -23,6 +23,7 @@ from diffdemo.page.controls import opening_trip
 from diffdemo.pictures.images import png_bytes
 from diffdemo.report import exports
 from diffdemo.report.portraits import missing_portrait
+from diffdemo.serving.addresses import linked_experiment
 from diffdemo.widgets.uploads import Upload, read_upload
 from diffdemo.widgets.views import WAITING
 
@@ -186,16 +187,14 @@ def test_an_address_with_one_field_runs_the_opening_with_it(page, arrivals):
 
 
 def test_foreign_names_beside_a_link_are_passed_over():
-    assert links.linked_experiment(
+    assert linked_experiment(
         {"v": "1", "n": "7", "utm_source": "x", "__sign": "y", "fbclid": "z"}
     ) == RoundTrip(n=7)
-    assert (
-        links.linked_experiment({"v": "1", "revision": "0123456789ab"}).revision == "0123456789ab"
-    )
-    assert links.linked_experiment({"v": "1", "prompt": "a+b & c=d"}).prompt == "a+b & c=d"
+    assert linked_experiment({"v": "1", "revision": "0123456789ab"}).revision == "0123456789ab"
+    assert linked_experiment({"v": "1", "prompt": "a+b & c=d"}).prompt == "a+b & c=d"
     for name in ("reference", "logsnr", "xutm_source", "my__theme"):
         with pytest.raises(DiffdemoError, match="does not have"):
-            links.linked_experiment({"v": "1", name: "x"})
+            linked_experiment({"v": "1", name: "x"})
 
 
 def test_other_weights_and_absent_pictures_are_said(faces_model):

@@ -22,9 +22,8 @@ from PIL import Image
 
 from diffdemo import lab
 from diffdemo.experiments import RoundTrip
-from diffdemo.page.controls import TRIES
 from diffdemo.pictures import images
-from diffdemo.widgets.controls import BEST
+from diffdemo.widgets.controls import BEST, TRIES
 
 pytestmark = in_browser
 SAY = "#stage .say"

@@ -3,7 +3,17 @@
 import gradio as gr
 import pages
 import pytest
-from chromium import WAIT, expect, in_browser, sentence, set_number
+from chromium import (
+    WAIT,
+    choose_picture,
+    expect,
+    in_browser,
+    open_settings,
+    run,
+    sentence,
+    set_dial,
+    set_number,
+)
 from visitors import Visitor, queue_run
 
 from diffdemo.errors import DiffdemoError
@@ -37,31 +47,31 @@ def test_no_event_is_outside_the_queue(exhibit):
 
 def test_a_picture_that_cannot_be_read_is_said_once(page, tmp_path):
     (tmp_path / "not.png").write_bytes(b"hello")
-    page.get_by_text("Your own picture").click()
+    choose_picture(page)
     page.set_input_files("#upload input[type=file]", tmp_path / "not.png")
     said_once(page, "picture")
 
 
 def test_stop_says_that_nothing_was_running(page):
-    page.click("#stop")
+    page.click("#dial .stop")
     said_once(page, "Nothing was running.")
 
 
 @pytest.mark.parametrize("way", ["run", "blur", "enter", "dial"])
 def test_a_typed_list_of_seeds_that_is_wrong_is_said_once(page, way):
-    page.click("#advanced button")
+    open_settings(page)
     box = page.locator("#listed input, #listed textarea")
     box.fill("1,x")
     if way == "blur":
         box.blur()
-        page.click("#run")
+        run(page)
     elif way == "enter":
         box.press("Enter")
-        page.click("#run")
+        run(page)
     elif way == "dial":
-        set_number(page, "#dial", 300)
+        set_dial(page, 300)
     else:
-        page.click("#run")
+        run(page)
     said_once(page, "Seeds")
 
 
@@ -87,21 +97,21 @@ def test_a_mistake_in_a_line_of_text_is_said_once(browser, way):
 def test_a_number_beyond_the_bounds_is_said_and_nothing_runs(page):
     before = sentence(page).inner_text()
     set_number(page, "#count", 100)
-    page.click("#run")
+    run(page)
     said_once(page, "How many seeds cannot be 100: a whole number from 1 to 64.")
     assert sentence(page).inner_text() == before
     set_number(page, "#count", 2)
-    set_number(page, "#dial", 2000)
+    set_dial(page, 2000)
     said_once(page, "Noise steps n cannot be 2000")
     assert sentence(page).inner_text() == before
 
 
 def test_a_number_beyond_a_slider_that_the_field_takes_is_run(page):
-    page.click("#advanced button")
+    open_settings(page)
     set_number(page, "#count", 1)
     set_number(page, "#steps", 500)
-    set_number(page, "#dial", 300)
-    page.click("#run")
+    set_dial(page, 300)
+    run(page)
     page.wait_for_url("**steps=500**", timeout=WAIT)
     expect(page.locator(TOAST)).to_have_count(0)
 
@@ -113,7 +123,7 @@ def test_a_run_that_waits_says_how_many_are_before_it(page, address):
     long = [RoundTrip(n=1000, seeds=range(64), steps=steps) for steps in (400, 401)]
     events = [queue_run(other, "round_trip", e) for other, e in zip(others, long, strict=True)]
     set_number(page, "#count", 3)
-    page.click("#run")
+    run(page)
     page.wait_for_function("heard.length")
     first = page.evaluate("heard[0]")
     assert first["before"] == 2
@@ -132,8 +142,8 @@ def test_a_run_that_is_stopped_while_it_waits_waits_no_longer(page, address):
     page.evaluate(LISTEN)
     other = Visitor(address.rstrip("/"))
     event = queue_run(other, "round_trip", RoundTrip(n=1000, seeds=range(64), steps=402))
-    page.click("#run")
+    run(page)
     page.wait_for_function("heard.length")
-    page.click("#stop")
+    page.click("#dial .stop")
     page.wait_for_function("heard.at(-1).before === 0")
     other.cancel("round_trip", event)

@@ -6,7 +6,18 @@ import re
 import zipfile
 
 import pytest
-from chromium import WAIT, expect, in_browser, open_tab, pictures, sentence, set_number
+from chromium import (
+    WAIT,
+    choose_picture,
+    expect,
+    in_browser,
+    open_tab,
+    pictures,
+    run,
+    sentence,
+    set_dial,
+    set_number,
+)
 from PIL import Image
 
 from diffdemo.lab.experiment import experiment_from_query
@@ -44,7 +55,7 @@ def fresh(browser, address):
             ),
         )
         page.goto(link if link.startswith("http") else address + link)
-        page.locator("[id$='-sentence'] .text:visible").first.wait_for()
+        page.wait_for_selector("#dial .run", state="attached")
         page.wait_for_timeout(500)
         return page
 
@@ -52,6 +63,10 @@ def fresh(browser, address):
     for context in contexts:
         context.close()
     assert problems == []
+
+
+def dialled(page):
+    return page.locator("#dial .exact input").input_value()
 
 
 def number(page, selector):
@@ -62,16 +77,18 @@ def test_a_copied_link_opens_in_a_fresh_profile_with_the_same_pictures(fresh):
     page = fresh()
     set_number(page, "#count", 3)
     set_number(page, "#first", 40)
+    choose_picture(page)
     page.locator("#examples button").nth(2).click()
-    set_number(page, "#dial", 450)
-    page.click("#run")
+    set_dial(page, 450)
+    run(page)
     expect(sentence(page)).to_contain_text("After 450 steps of noise", timeout=WAIT)
     expect(page).to_have_url(
         re.compile(
             r"\?v=1&kind=round-trip&model=faces&picture=face:12&n=450&seeds=40-42&.*revision=[0-9a-f]{12}$"
         )
     )
-    page.get_by_role("button", name="Copy link").first.click()
+    page.click("#dial .share-result")
+    page.locator("#round-trip-sentence").get_by_role("button", name="Copy link").first.click()
     link = page.evaluate("navigator.clipboard.readText()")
     assert link == page.url
     other = fresh(link)
@@ -79,14 +96,14 @@ def test_a_copied_link_opens_in_a_fresh_profile_with_the_same_pictures(fresh):
     assert [pictures(other, kind) for kind in ("noise", "reconstruction")] == [
         pictures(page, kind) for kind in ("noise", "reconstruction")
     ]
-    assert (number(other, "#dial"), number(other, "#count"), number(other, "#first")) == (
+    assert (dialled(other), number(other, "#count"), number(other, "#first")) == (
         "450",
         "3",
         "40",
     )
     expect(other.locator("#portrait p")).to_contain_text("Face 12")
     assert other.url == link
-    other.click("#run")
+    run(other)
     expect(other).to_have_url(link)
 
 
@@ -104,10 +121,10 @@ def test_links_open_their_tab_with_every_control_set(fresh):
     assert page.get_by_role("radio", name="digits").is_checked()
     page = fresh("?v=1&kind=belief&n=450&seed=7&line_up=face:17,face:4,face:12")
     expect(sentence(page, "belief")).to_contain_text("among 3;", timeout=WAIT)
-    assert (number(page, "#dial"), number(page, "#first")) == ("450", "7")
+    assert (dialled(page), number(page, "#first")) == ("450", "7")
     page = fresh("?v=1&n=300&seeds=9,3,5&steps=4&solver=dpm%2B%2B2m")
     expect(sentence(page)).to_contain_text("After 300 steps of noise", timeout=WAIT)
-    assert page.locator("#map text.seed").all_text_contents() == ["9", "3", "5"]
+    expect(page.locator("#stage .pair")).to_have_count(3)
     open_tab(page, "Two pictures, one noise")
     expect(page).to_have_url(re.compile("kind=collide"), timeout=WAIT)
     open_tab(page, "There and back")
@@ -139,7 +156,7 @@ def test_a_link_without_its_picture_asks_for_the_file(fresh, tmp_path):
     expect(page.locator(".notice")).to_contain_text("upload that picture and it runs", timeout=WAIT)
     expect(page.locator("#portrait p")).to_contain_text("not in the link")
     Image.new("RGB", (64, 64), (20, 120, 250)).save(tmp_path / "other.png")
-    page.get_by_text("Your own picture").click()
+    choose_picture(page)
     page.set_input_files("#upload input[type=file]", tmp_path / "other.png")
     expect(page.locator(".notice")).to_contain_text(
         "another picture than the link names", timeout=WAIT
@@ -150,7 +167,7 @@ def test_a_link_without_its_picture_asks_for_the_file(fresh, tmp_path):
 def test_saved_files_are_what_they_say_and_a_dropped_png_restores_its_experiment(fresh):
     page = fresh("?v=1&picture=face:33&n=350&seeds=4,8&steps=5")
     expect(sentence(page)).to_contain_text("After 350 steps of noise", timeout=WAIT)
-    page.locator("#round-trip-sentence summary").click()
+    page.click("#dial .share-result")
 
     def saved(words):
         with page.expect_download(timeout=WAIT) as download:
@@ -166,7 +183,7 @@ def test_saved_files_are_what_they_say_and_a_dropped_png_restores_its_experiment
     assert {"sheet.png", "table.csv", "result.json"} < set(
         zipfile.ZipFile(io.BytesIO(saved("Everything, ZIP"))).namelist()
     )
-    single, _ = read_experiment(saved("Save x_n"))
+    single, _ = read_experiment(saved("Save the noisy picture"))
     assert single == experiment
     page.locator("#round-trip-sentence input[type=checkbox]").uncheck()
     assert read_experiment(saved("Contact sheet, PNG")) is None
@@ -182,6 +199,7 @@ def test_saved_files_are_what_they_say_and_a_dropped_png_restores_its_experiment
 def test_the_words_for_a_forum_hold_picture_link_and_sentence(fresh):
     page = fresh("?v=1&n=200&seeds=1-2&steps=3")
     expect(sentence(page)).to_contain_text("Of 2 noises", timeout=WAIT)
+    page.click("#dial .share-result")
     page.get_by_role("button", name="Copy for the forum").click()
     words = page.evaluate("navigator.clipboard.readText()")
     picture, link, says = words.rstrip("\n").split("\n\n")
@@ -193,7 +211,7 @@ def test_the_words_for_a_forum_hold_picture_link_and_sentence(fresh):
 def test_an_address_with_one_field_opens_with_it(fresh):
     page = fresh("?n=900&seeds=2&utm_source=x")
     page.wait_for_url(re.compile(r"n=900&seeds=2&steps=16&.*solver=dpm"), timeout=WAIT)
-    assert number(page, "#dial") == "900"
+    assert dialled(page) == "900"
 
 
 def test_another_model_is_offered_with_what_it_takes_and_says_why_it_cannot_be_loaded(fresh):
@@ -204,7 +222,7 @@ def test_another_model_is_offered_with_what_it_takes_and_says_why_it_cannot_be_l
     )
     page.click("#load")
     expect(page.locator("#card .note")).to_contain_text("google/ddpm-cifar10-32", timeout=WAIT)
-    page.click("#run")
+    run(page)
     expect(sentence(page)).to_contain_text("Of 16 noises", timeout=WAIT)
 
 

@@ -1,6 +1,16 @@
 """The tabs after the first in headless Chromium."""
 
-from chromium import WAIT, expect, in_browser, open_tab, sentence, set_number
+from chromium import (
+    WAIT,
+    expect,
+    in_browser,
+    open_settings,
+    open_tab,
+    run,
+    sentence,
+    set_dial,
+    set_number,
+)
 
 from diffdemo.experiments import Branch, Embedding
 
@@ -8,7 +18,7 @@ pytestmark = in_browser
 
 
 def test_point_of_no_return_draws_a_chart_and_a_level_sets_the_dial(page):
-    page.get_by_text("Advanced").click()
+    open_settings(page)
     set_number(page, "#steps", 4)
     open_tab(page, "Point of no return")
     said = sentence(page, "curve")
@@ -21,13 +31,13 @@ def test_point_of_no_return_draws_a_chart_and_a_level_sets_the_dial(page):
     assert page.locator("#chart text.mark").first.text_content().startswith("n = 250: ")
     expect(page.locator("#chart .plot text.now")).to_have_text("n = 250")
     page.locator("#chart .hit[data-k='12']").click()
-    expect(page.locator("#dial input[type=number]")).to_have_value("600")
+    expect(page.locator("#dial .exact input")).to_have_value("600")
     expect(page.locator("#readouts dd").first).to_have_text("0.600")
     expect(page.locator("#chart .level h3")).to_contain_text("At n\u00a0=\u00a0600, ")
     assert page.locator("#chart .level figure").count() == 4
     page.locator("#chart .hit[data-k='12']").focus()
     page.keyboard.press("ArrowRight")
-    expect(page.locator("#dial input[type=number]")).to_have_value("650")
+    expect(page.locator("#dial .exact input")).to_have_value("650")
     page.get_by_text("More curves").click()
     assert page.locator("#chart .numbers tbody tr").count() == 21
     assert page.locator("#chart .others polyline").count() == 3
@@ -44,7 +54,7 @@ SET_DIAL = """n => { document.documentElement.dataset.n = n;
   document.dispatchEvent(new Event('diffdemo:n')); }"""
 ALL_LEVELS = """() => {
   window.seen = []; window.dialled = []; window.asked = [];
-  document.addEventListener('diffdemo:set-n', event => window.asked.push(event.detail));
+  document.addEventListener('diffdemo:show-n', event => window.asked.push(event.detail));
   const output = document.querySelector('#belief output');
   const changes = {childList: true, characterData: true, subtree: true};
   new MutationObserver(() => {
@@ -75,8 +85,8 @@ def test_what_could_it_have_been_follows_the_dial(page):
     expect(page.locator("#belief .said")).to_contain_text("The nearest level computed.")
     expect(page.locator("#belief .flow")).to_contain_text("after 700 noise steps")
     expect(said).to_contain_text("At n\u00a0=\u00a0450:")
-    set_number(page, "#dial", 400)
-    page.click("#run")
+    set_dial(page, 400)
+    run(page)
     expect(said).to_contain_text("At n\u00a0=\u00a0400: someone who knows", timeout=WAIT)
     shows(page, 400)
 
@@ -145,7 +155,7 @@ def test_is_x_t_an_embedding_shows_findings_and_keeps_them_until_something_chang
 
 
 def test_two_pictures_share_one_noise(page):
-    set_number(page, "#dial", 500)
+    set_dial(page, 500)
     open_tab(page, "Two pictures, one noise")
     page.get_by_text("Settings of the tries").click()
     set_number(page, "#collide-steps", 4)
@@ -194,6 +204,7 @@ def test_where_paths_split_draws_a_tree_whose_tiles_show_their_way(page, address
 
 def test_the_model_switch_brings_digits_to_the_open_tab_and_the_others(page):
     set_number(page, "#count", 2)
+    open_settings(page)
     page.get_by_role("radio", name="digits").check()
     expect(sentence(page)).to_contain_text("% of all digits are", timeout=WAIT)
     expect(page.locator("#portrait p")).to_contain_text("MNIST test set")
@@ -205,20 +216,40 @@ def test_the_model_switch_brings_digits_to_the_open_tab_and_the_others(page):
     expect(page.locator("#second p")).to_contain_text("Digit 3", timeout=WAIT)
     expect(sentence(page, "collide")).to_contain_text("500, one noisy picture", timeout=WAIT)
     open_tab(page, "What could it have been?")
+    open_settings(page)
     page.get_by_role("radio", name="faces").check()
     expect(page.locator("#belief dt")).to_have_count(14, timeout=WAIT)
 
 
-def test_the_rail_shows_what_the_open_tab_uses(page):
+DIAL = ("#dial .play", "#dial .run")
+
+
+def test_the_page_shows_the_controls_that_the_open_tab_uses(page):
     expected = {
-        "Where paths split": ["#first"],
-        "Two pictures, one noise": ["#dial", "#first"],
-        "Point of no return": ["#dial", "#first", "#per-level", "#advanced"],
+        "Where paths split": ["#first", "#dial .run"],
+        "Two pictures, one noise": ["#dial .level", "#first", "#dial .run"],
+        "Point of no return": ["#dial .level", "#first", "#per-level", "#steps", "#dial .run"],
         "The answer": [],
-        "There and back": ["#dial", "#first", "#count", "#advanced"],
+        "There and back": [
+            "#dial .level",
+            "#first",
+            "#count",
+            "#steps",
+            "#dial .play",
+            "#dial .run",
+        ],
     }
+    places = (
+        "#dial .level",
+        "#first",
+        "#count",
+        "#per-level",
+        "#steps",
+        "#dial .play",
+        "#dial .run",
+    )
+    open_settings(page)
     for title, shown in expected.items():
         open_tab(page, title)
-        for place in ("#dial", "#first", "#count", "#per-level", "#advanced"):
+        for place in places:
             expect(page.locator(place)).to_be_visible(visible=place in shown)
-        expect(page.locator("#run")).to_be_visible(visible=bool(shown))

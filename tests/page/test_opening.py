@@ -3,7 +3,7 @@
 import threading
 
 import pytest
-from chromium import WAIT, expect, in_browser, open_tab, sentence, set_number
+from chromium import WAIT, expect, in_browser, open_tab, run, sentence, set_dial, set_number
 
 from diffdemo.experiments import Belief, RoundTrip
 from diffdemo.lab import runner as runners
@@ -95,8 +95,8 @@ def test_what_takes_too_long_is_not_precomputed(exhibit, tabs, monkeypatch):
 def test_each_tab_leads_to_the_next_and_the_last_collects_what_was_found(page):
     page.add_init_script("sessionStorage.clear()")
     set_number(page, "#count", 2)
-    set_number(page, "#dial", 900)
-    page.click("#run")
+    set_dial(page, 900)
+    run(page)
     expect(sentence(page)).to_contain_text("After 900 steps of noise", timeout=WAIT)
     open_tab(page, answer.TITLE)
     found = page.locator("#answer section").first
@@ -105,7 +105,7 @@ def test_each_tab_leads_to_the_next_and_the_last_collects_what_was_found(page):
     page.evaluate(
         "() => { navigator.clipboard.writeText = async words => { window.copied = words; }; }"
     )
-    page.click("#answer .share button")
+    page.locator("#answer .share button").click()
     page.wait_for_function("window.copied")
     copied = page.evaluate("window.copied")
     assert "n=900" in copied
@@ -114,6 +114,6 @@ def test_each_tab_leads_to_the_next_and_the_last_collects_what_was_found(page):
     found.locator("li button").first.click()
     expect(found.locator("li")).to_have_count(1)
     page.locator("#answer .missing button").last.click()
-    expect(page.locator("[role=tab][aria-selected=true]")).to_have_text("Where paths split")
-    page.locator("#branch-leads button").click()
+    expect(page.locator("[role=tab][aria-selected=true]")).to_have_text("Is x_T an embedding?")
+    page.locator("#embed-leads button").click()
     expect(page.locator("[role=tab][aria-selected=true]")).to_have_text(answer.TITLE)

@@ -149,12 +149,15 @@ class Tab(tab.Tab):
             body = self._staged(unfinished(early, e, noises, picture), ready)
             yield {self.sentence: self._previewed(early, ready), self.shown: body}
         items = self.runner.stream(ready)
+        pictured = None if early else 0
         for item, due in self.paced(items, begun=early is not None):
             if not isinstance(item, Progress):
                 yield self.finished(item, ready)
                 continue
-            found = {self.sentence: views.running(item, self.doing(ready))}
-            if due and not (early and item.done < SHARPER * item.total):
+            sharper = due and not (early and item.done < SHARPER * item.total)
+            pictured = item.done if sharper else pictured
+            found = {self.sentence: views.running(item, self.doing(ready), pictured)}
+            if sharper:
                 noises = noises or uris(item.x_n)
                 found[self.shown] = self._staged(unfinished(item, e, noises, picture), ready)
             yield found

@@ -11,15 +11,15 @@ from diffdemo.measure.bench.start import served
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-SIZES = {1280: 900, 390: 844}  # pixels: width and height
+SIZES = {1920: 1080, 1280: 800, 820: 1180, 390: 844}  # pixels: width and height
 THEMES = ("light", "dark")
-TABS = "[role=tablist] button, .overflow-dropdown button"
+TABS = "#contents .step"
 # The open tab's result can be shared, so it is finished. A tab without a result is finished.
 FINISHED = """() => {
   const visible = selector => [...document.querySelectorAll(selector)]
     .filter(node => node.checkVisibility());
-  const shared = visible('[id$=-sentence] .share').every(node => node.querySelector('button'));
-  return visible('#main .question').length && shared;
+  const shared = visible('[id$=-sentence]').every(node => node.querySelector('.share button'));
+  return visible('[role=tabpanel]').length && shared;
 }"""
 SETTLE = 600  # milliseconds for what follows the width: charts, Gradio's tabs
 POLLING = 250  # milliseconds
@@ -52,9 +52,9 @@ def take(out: Path) -> Iterator[Path]:
 
 def _walk(page: "Page") -> Iterator[str]:
     """Open the tabs in turn; yields a name for files once the tab's result is there."""
-    page.wait_for_selector("#map .tile")
+    page.wait_for_selector("#stage .pair")
     page.wait_for_timeout(SETTLE)
-    for title in dict.fromkeys(page.locator(TABS).all_inner_texts()):
+    for title in page.locator(f"{TABS} .name").all_inner_texts():
         page.locator(TABS).filter(has_text=title).click()
         page.wait_for_timeout(SETTLE)
         page.wait_for_function(FINISHED, polling=POLLING)

@@ -1,5 +1,5 @@
 // The dial: how many noise steps. Over it the strip of outcomes at all levels, under it what plays, compares, shares and runs.
-// props.value = {n, T, marks: [{n, text}], alpha_bar: float32 in base64}. Letting go sets n in it and triggers 'select'.
+// props.value = {n, T, marks: [n], alpha_bar: float32 in base64}. Letting go sets n in it and triggers 'select'.
 // Others learn n from the document: its data-n, and the event 'diffdemo:n' at each change. They may set it: 'diffdemo:set-n' with n as
 // detail is like letting go of the dial there, 'diffdemo:show-n' like dragging it there.
 const find = selector => element.querySelector(selector);
@@ -125,6 +125,15 @@ const drawStrip = () => {
   });
   bar.setAttribute('aria-label', describe());
 };
+const drawTicks = () => {
+  const marks = (props.value || {}).marks || [];
+  ticks.replaceChildren();
+  [0, 0.25, 0.5, 0.75, 1].forEach(share => {
+    const level = Math.round(share * T), row = marks.includes(level) && rowAt(level), tick = tag('span', '', ticks, level);
+    tick.style.setProperty('--at', share);
+    if (row) tag('i', '', tick, `${row.back.filter(Boolean).length} of ${row.back.length} come back`);
+  });
+};
 const describe = () => {
   const rows = store.levels.map(rowAt).filter(Boolean), last = rows.filter(row => mostly(row) === 'back').pop();
   return last ? `Most tries come back up to about ${last.n} of ${T} noise steps` : 'Most tries do not come back';
@@ -139,18 +148,11 @@ const load = () => {
   if (!Number.isInteger(value.n)) return;
   T = value.T; range.max = T; exact.max = T;
   if (typeof value.alpha_bar === 'string') window.diffdemoAlphaBar = decoded(value.alpha_bar, Float32Array);
-  const marks = value.marks || [];
-  acts.querySelectorAll('[data-n]').forEach((button, place) => { const mark = marks[place + 1]; if (mark) { button.dataset.n = mark.n; button.textContent = mark.n; button.title = mark.text; } });
-  ticks.replaceChildren();
-  [0, 0.25, 0.5, 0.75, 1].forEach(share => {
-    const mark = marks.find(one => one.n === Math.round(share * T)), tick = tag('span', '', ticks, Math.round(share * T));
-    tick.style.setProperty('--at', share);
-    if (mark && mark.text) tag('i', '', tick, mark.text);
-  });
+  acts.querySelectorAll('[data-n]').forEach((button, place) => { button.dataset.n = value.marks[place]; button.textContent = value.marks[place]; });
   n = value.n;
-  paint(); tell(); drawStrip();
+  paint(); tell(); drawTicks(); drawStrip();
 };
-document.addEventListener(STORE, () => { paint(); drawStrip(); });
+document.addEventListener(STORE, () => { paint(); drawTicks(); drawStrip(); });
 new ResizeObserver(drawStrip).observe(strip);
 new MutationObserver(drawStrip).observe(document.body, {attributes: true, attributeFilter: ['class']});
 // A bare page opens split; a link opens at its n; ?stage=1 shows the stage alone.

@@ -24,7 +24,7 @@ const drawShare = value => {
   if (share.hidden) return;
   button(ways, 'Copy link', made => copy(address(value), made, ways));
   if (space(value)) button(ways, 'Copy link with preview', made => copy(`${own()}?${value.link}`, made, ways));
-  button(ways, 'Copy for the forum', made => copy(String(value.markdown || '').replaceAll('{link}', address(value)), made, ways));
+  button(ways, 'Copy for the forum', made => copy(String(value.markdown || '').replaceAll('{link}', address(value)).replaceAll('{card}', `${own().replace(/\/?$/, '/')}card.png?${value.link}`), made, ways));
   const label = tag('label', '', ways), box = tag('input', '', label);
   box.type = 'checkbox'; box.checked = true;
   tag('span', '', label, 'PNGs carry the experiment as text: drop one on this page and it comes back');
@@ -53,6 +53,15 @@ const fade = busy => {
   const watcher = new MutationObserver(() => { shown.classList.remove('stale'); watcher.disconnect(); delete shown.dataset.watched; });
   watcher.observe(shown, {childList: true, subtree: true});
 };
+// A run that waits for those of others says so.
+const wait = () => {
+  const {before, seconds} = window.diffdemoWaiting || {before: 0};
+  const waiting = inView() && before > 0;
+  if (waiting) now.textContent = `${before} ${before === 1 ? 'run' : 'runs'} before yours${seconds === null ? '' : `, about ${seconds} s`}.`;
+  else if (now.dataset.waiting) now.textContent = '';
+  if (waiting) now.dataset.waiting = 'yes'; else delete now.dataset.waiting;
+};
+document.addEventListener('diffdemo:waiting', wait);
 let busy = false;
 const setBusy = value => {
   const before = busy;
