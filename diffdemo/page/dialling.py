@@ -18,6 +18,8 @@ SOLVER_FOR_ETA = "(eta, solver) => eta > 0 ? 'ddim' : solver"
 LANDMARKS = (250, 1000)  # of 1000 noise steps
 MARKUP = """
 <div class="dial">
+  <div class="status-bar" aria-hidden="true"><i></i></div>
+  <p class="status" aria-hidden="true" hidden></p>
   <div class="level">
     <div class="levels" hidden><canvas aria-hidden="true"></canvas>
       <div class="outcome-bar" role="img" aria-label="Outcomes"></div></div>

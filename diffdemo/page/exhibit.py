@@ -36,6 +36,7 @@ from diffdemo.widgets.tab import Tab, Updates
 TITLE = "diffdemo: what noise does in a diffusion model"
 THREAD = "https://discuss.huggingface.co/t/23593"
 HEADER = f"""
+<a class="skip" href="#tabs">Skip to the experiment</a>
 <h1>How much noise can a picture survive?</h1>
 <p class="lead">Bury a face in noise, let a diffusion model clean it up, and see who comes out.
 Computed by a real model on an ordinary CPU.</p>

@@ -88,6 +88,9 @@ const state = () => {
   const {busy, unfinished} = document.documentElement.dataset;
   stop.hidden = !busy; run.hidden = Boolean(busy);
   run.classList.toggle('needed', Boolean(unfinished));
+  const {text, share} = window.diffdemoStatus || {}, line = find('.status'), fill = find('.status-bar i');
+  line.textContent = text || ''; line.hidden = !text;
+  fill.style.width = `${100 * (busy && share ? share : 0)}%`;
 };
 document.addEventListener('diffdemo:busy', state);
 

@@ -53,6 +53,12 @@ const fade = busy => {
   const watcher = new MutationObserver(() => { shown.classList.remove('stale'); watcher.disconnect(); delete shown.dataset.watched; });
   watcher.observe(shown, {childList: true, subtree: true});
 };
+// The dial says how far the run of the open tab is, wherever the page is scrolled to.
+const tellStatus = text => {
+  const {done, total} = props.value || {};
+  window.diffdemoStatus = {text, share: total ? (Number(done) || 0) / total : null};
+  document.dispatchEvent(new Event('diffdemo:busy'));
+};
 // A run that waits for those of others says so.
 const wait = () => {
   const {before, seconds} = window.diffdemoWaiting || {before: 0};
@@ -60,6 +66,7 @@ const wait = () => {
   if (waiting) now.textContent = `${before} ${before === 1 ? 'run' : 'runs'} before yours${seconds === null ? '' : `, about ${seconds} s`}.`;
   else if (now.dataset.waiting) now.textContent = '';
   if (waiting) now.dataset.waiting = 'yes'; else delete now.dataset.waiting;
+  if (inView()) tellStatus(now.textContent);
 };
 document.addEventListener('diffdemo:waiting', wait);
 let busy = false;
@@ -70,7 +77,7 @@ const setBusy = value => {
   const {dataset} = document.documentElement;
   if (inView()) { if (busy || typeof value.link === 'string') delete dataset.unfinished; else dataset.unfinished = element.id; }
   if (busy) dataset.busy = element.id; else if (dataset.busy === element.id) delete dataset.busy;
-  document.dispatchEvent(new Event('diffdemo:busy'));
+  if (inView()) tellStatus(now.textContent); else document.dispatchEvent(new Event('diffdemo:busy'));
 };
 
 let shared, ended = null;
