@@ -94,7 +94,8 @@ def test_links_open_their_tab_with_every_control_set(fresh):
     page = fresh(
         "?v=1&kind=branch&model=digits&picture=digit:5&seed=3&points=1&futures=13&steps=2&jump=1"
     )
-    expect(sentence(page, "branch")).to_contain_text("From n = 1000", timeout=3 * WAIT)
+    expect(sentence(page, "branch")).to_contain_text("Paths that part", timeout=3 * WAIT)
+    page.get_by_text("Settings of these paths").click()
     assert [number(page, f"#branch-{name}") for name in ("points", "futures", "steps", "jump")] == [
         "1",
         "13",
@@ -103,7 +104,7 @@ def test_links_open_their_tab_with_every_control_set(fresh):
     ]
     assert page.get_by_role("radio", name="digits").is_checked()
     page = fresh("?v=1&kind=belief&n=450&seed=7&line_up=face:17,face:4,face:12")
-    expect(sentence(page, "belief")).to_contain_text("among 3;", timeout=WAIT)
+    expect(sentence(page, "belief")).to_contain_text("knows all 3 pictures", timeout=WAIT)
     assert (number(page, "#dial"), number(page, "#first")) == ("450", "7")
     page = fresh("?v=1&n=300&seeds=9,3,5&steps=4&solver=dpm%2B%2B2m")
     expect(sentence(page)).to_contain_text("Of 3 noises of 300 steps", timeout=WAIT)

@@ -114,6 +114,6 @@ def test_each_tab_leads_to_the_next_and_the_last_collects_what_was_found(page):
     found.locator("li button").first.click()
     expect(found.locator("li")).to_have_count(1)
     page.locator("#answer .missing button").last.click()
-    expect(page.locator("[role=tab][aria-selected=true]")).to_have_text("Where paths split")
-    page.locator("#branch-leads button").click()
+    expect(page.locator("[role=tab][aria-selected=true]")).to_have_text("Is x_T an embedding?")
+    page.locator("#embed-leads button").click()
     expect(page.locator("[role=tab][aria-selected=true]")).to_have_text(answer.TITLE)
