@@ -75,7 +75,7 @@ def test_every_experiment_runs_and_prints_its_query(command, tiny, capsys):
 def test_options_are_spelled_with_underscores_or_dashes(capsys):
     for option in ("--line_up", "--line-up"):
         assert main(["belief", "--n", "700", option, "face:1,face:2", "--quiet"]) == 0
-        assert "among 3;" in capsys.readouterr().out
+        assert "knows all 3 pictures" in capsys.readouterr().out
 
 
 def test_files_are_written_by_their_suffixes(tiny, tmp_path, capsys):

@@ -9,11 +9,16 @@ const dial = () => Number(document.documentElement.dataset.n ?? 250);
 const nearest = levels => levels.reduce((best, n, k) => (Math.abs(n - dial()) < Math.abs(levels[best] - dial()) ? k : best), 0);
 const select = n => { document.documentElement.dataset.n = n; mark(); trigger('select', {index: n, value: null}); };
 
+// Every how many levels have a tile: at least so many, and a few more where the last level has one then.
+const strideOf = (count, least) => {
+  for (let stride = least; stride <= 2 * least; stride++) if ((count - 1) % stride === 0) return stride;
+  return least;
+};
 // One frame for strip and chart: level k stands under the middle of the tile of column k. On a narrow screen only every so many levels have one.
 const frame = (width, value) => {
   const narrow = width < 560, left = 46, right = narrow ? 10 : 24, top = 34, height = narrow ? 220 : 250, bottom = 42;
-  const inner = width - left - right, count = value.levels.length, stride = Math.ceil(count * SMALLEST / inner), columns = Math.ceil(count / stride);
-  const half = inner / columns / 2, from = value.levels[0], span = Math.max(1, value.levels[(columns - 1) * stride] - from);
+  const inner = width - left - right, count = value.levels.length, stride = strideOf(count, Math.ceil(count * SMALLEST / inner)), columns = Math.ceil(count / stride);
+  const half = inner / columns / 2, from = value.levels[0], span = Math.max(1, value.levels[count - 1] - from);
   return {narrow, left, right, top, width, height, base: height - bottom, inner, stride, columns, half,
     x: n => left + half + (n - from) / span * (inner - 2 * half), y: share => top + (1 - share) * (height - bottom - top)};
 };
