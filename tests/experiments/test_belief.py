@@ -256,7 +256,9 @@ def test_the_tab_flips_through_all_levels_and_starts_at_the_dial(tab_of, n):
     assert [frame["n"] for frame in frames] == sorted({*BOOK, n})
     assert frames[page["start"]]["n"] == n
     assert frames[0]["text"] == "0.0 of 13.3 bits missing; the original has 100 %."
-    assert re.search(r"^13\.\d of .* the original has < 0\.1 %, an? \d \(image \d+\) ", frames[-1]["text"])
+    assert re.search(
+        r"^13\.\d of .* the original has < 0\.1 %, an? \d \(image \d+\) ", frames[-1]["text"]
+    )
     for frame in frames:
         assert {one["name"] for one in frame["top"]} <= set(page["candidates"])
         values = frame["marginals"][0]["values"]
