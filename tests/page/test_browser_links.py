@@ -120,7 +120,7 @@ def test_links_open_their_tab_with_every_control_set(fresh):
     ]
     assert page.get_by_role("radio", name="digits").is_checked()
     page = fresh("?v=1&kind=belief&n=450&seed=7&line_up=face:17,face:4,face:12")
-    expect(sentence(page, "belief")).to_contain_text("among 3;", timeout=WAIT)
+    expect(sentence(page, "belief")).to_contain_text("knows all 3 pictures", timeout=WAIT)
     assert (dialled(page), number(page, "#first")) == ("450", "7")
     page = fresh("?v=1&n=300&seeds=9,3,5&steps=4&solver=dpm%2B%2B2m")
     expect(sentence(page)).to_contain_text("After 300 steps of noise", timeout=WAIT)

@@ -1,6 +1,6 @@
 from diffdemo.report.letters import check_letters, length, shortened, spelled, wrapped
 
-TITLE = "Of 16 noises of 250 steps, 15 brought face 17 back; on average 13.4 of 14 survived."
+TITLE = "After 250 steps of noise, 15 of 16 tries came back as face 17; a stranger shares 4.5."
 
 
 def test_a_long_text_is_wrapped_between_words():

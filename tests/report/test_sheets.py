@@ -7,8 +7,8 @@ from diffdemo.report.canvas import CAPTION
 from diffdemo.report.sheets import HEAD, LEAST_WIDTH, MAX_HEIGHT, MAX_WIDTH, TileRow, sheet
 
 TITLE = (
-    "Of 16 noises of 250 steps, 15 brought face 17 back; "
-    "on average 13.4 of its 14 visible attributes survived."
+    "After 250 steps of noise, all 16 tries came back as face 17. "
+    "They kept 9.6 of its 14 features; a stranger shares 4.5."
 )
 
 

@@ -144,7 +144,7 @@ def _digit(r: RoundTripResult) -> str:
         found = f"{still} shows {shown}" if same else f" shows {got}, not {shown}"
         return f"It{found}; {chance}."
     if same == tries:
-        return f"All{still} show {shown}; {chance}."
+        return f"{'Both' if tries == 2 else 'All'}{still} show {shown}; {chance}."
     if same <= 1:
         return f"{'One' if same else 'None'} of them{still} shows {shown}; {chance}."
     return f"{same} of them{still} show {shown}; {chance}."
