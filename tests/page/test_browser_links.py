@@ -161,7 +161,7 @@ def test_a_link_without_its_picture_asks_for_the_file(fresh, tmp_path):
     expect(page.locator(".notice")).to_contain_text(
         "another picture than the link names", timeout=WAIT
     )
-    expect(sentence(page)).to_contain_text("Of 1 noise of 100 steps", timeout=WAIT)
+    expect(sentence(page)).to_contain_text("After 100 steps of noise, the try", timeout=WAIT)
 
 
 def test_saved_files_are_what_they_say_and_a_dropped_png_restores_its_experiment(fresh):
@@ -193,12 +193,12 @@ def test_saved_files_are_what_they_say_and_a_dropped_png_restores_its_experiment
     assert pictures(other, "reconstruction") == pictures(page, "reconstruction")
     expect(other.locator("#portrait p")).to_contain_text("Face 33")
     other.get_by_role("link", name="Open seed 4 alone").click()
-    expect(sentence(other)).to_contain_text("Of 1 noise of 350 steps", timeout=WAIT)
+    expect(sentence(other)).to_contain_text("After 350 steps of noise, the try", timeout=WAIT)
 
 
 def test_the_words_for_a_forum_hold_picture_link_and_sentence(fresh):
     page = fresh("?v=1&n=200&seeds=1-2&steps=3")
-    expect(sentence(page)).to_contain_text("Of 2 noises", timeout=WAIT)
+    expect(sentence(page)).to_contain_text("200 steps", timeout=WAIT)
     page.click("#dial .share-result")
     page.get_by_role("button", name="Copy for the forum").click()
     words = page.evaluate("navigator.clipboard.readText()")
@@ -223,7 +223,7 @@ def test_another_model_is_offered_with_what_it_takes_and_says_why_it_cannot_be_l
     page.click("#load")
     expect(page.locator("#card .note")).to_contain_text("google/ddpm-cifar10-32", timeout=WAIT)
     run(page)
-    expect(sentence(page)).to_contain_text("Of 16 noises", timeout=WAIT)
+    expect(sentence(page)).to_contain_text("8 tries", timeout=WAIT)
 
 
 def test_in_the_frame_of_a_space_the_page_around_learns_the_link(browser, address):
