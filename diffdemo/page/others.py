@@ -56,7 +56,7 @@ class OtherModels:
 
     def wire(self, switch: gr.Radio) -> Any:
         """Connect the events; returns the one after which `switch` names the loaded model."""
-        self.name.input(safely(card), self.name, self.card, **AT_ONCE)
+        self.name.input(safely(chosen_card), self.name, self.card, **AT_ONCE)
         limit: Options = {"concurrency_id": "load", "concurrency_limit": 1}
         outputs = [self.card, switch]
         return self.load.click(safely(fetch, self.available), self.name, outputs, **limit, **QUIET)
@@ -64,6 +64,15 @@ class OtherModels:
     def offer(self, name: str) -> Updates:
         """Return what the controls show to offer a model."""
         return {self.fold: gr.Accordion(open=True), self.name: name, self.card: card(name)}
+
+
+def chosen_card(name: object) -> Row:
+    """Return the card of the model that is chosen; an empty one where none is, as on leaving it.
+
+    Raises:
+        ModelError: it is not in the table.
+    """
+    return {} if name is None else card(name)
 
 
 def card(name: object) -> Row:

@@ -57,6 +57,14 @@ def test_stop_says_that_nothing_was_running(page):
     said_once(page, "Nothing was running.")
 
 
+def test_passing_through_the_list_of_other_models_is_no_mistake(page):
+    page.locator("#others button.label-wrap").click()
+    page.locator("#other input").focus()
+    page.keyboard.press("Tab")
+    page.wait_for_timeout(1500)
+    expect(page.locator(TOAST)).to_have_count(0)
+
+
 @pytest.mark.parametrize("way", ["run", "blur", "enter", "dial"])
 def test_a_typed_list_of_seeds_that_is_wrong_is_said_once(page, way):
     open_settings(page)
