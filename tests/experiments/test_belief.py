@@ -85,12 +85,6 @@ def test_chosen_pictures_count_once_each_and_the_original_always(faces_model):
     assert [one.name for one in outside.top if one.own] == ["face:900001"]
 
 
-def test_a_line_up_of_one_leaves_nothing_to_guess(faces_model):
-    alone = lab.run(Belief(n=900, line_up="face:17"), faces_model)
-    nothing = "With one picture in the line-up there is nothing to guess. Add another."
-    assert present(alone).sentence() == nothing
-
-
 @pytest.mark.parametrize(
     "names", [{"picture": "digit:3"}, {"line_up": "face:1,digit:7"}, {"picture": PHOTO}]
 )
@@ -271,7 +265,7 @@ def test_the_tab_flips_through_all_levels_and_starts_at_the_dial(tab_of, n):
         r"Your picture: less than 0\.1 %\. The best guess, an? \d \(image \d+\): less than 0\.1 %\."
     )
     assert re.fullmatch(last, frames[-1]["text"])
-    assert page["x0"]["alt"] == "digit 3"
+    assert page["x0"]["alt"] == "a 0 (image 3)"
     for frame in frames:
         assert {one["name"] for one in frame["top"]} <= set(page["candidates"])
         values = frame["marginals"][0]["values"]

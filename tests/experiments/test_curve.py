@@ -22,6 +22,7 @@ from diffdemo.pictures import images
 from diffdemo.report.letters import check_letters
 from diffdemo.report.pictures import uris
 from diffdemo.report.presenter import film, present
+from diffdemo.report.words import picture_words
 from diffdemo.widgets.controls import ControlValues, Settings, even_levels
 
 LEVELS = (0, 300, 1000)
@@ -125,7 +126,7 @@ def test_the_sentence_names_where_each_curve_falls_half_way(model, picture):
     text += f" {lost.capitalize()}; half of the information that picks it out of 10,000 pictures"
     assert present(found).sentence() == f"{text} lasts until {half:.0f}."
     told = present(found).sentence_for_others()
-    assert f"no longer bring {picture.replace(':', ' ')} back." in told
+    assert f"no longer bring {picture_words(picture)} back." in told
 
 
 def test_the_sentence_says_when_nothing_is_lost(faces_model):

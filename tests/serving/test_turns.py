@@ -12,9 +12,11 @@ from diffdemo.serving.turns import start_even_if_cancelled, take_turns
 
 served = []
 gate = Event()
+begun = Event()
 
 
 def work(name: str) -> str:
+    begun.set()
     gate.wait(30)
     served.append(name)
     return name
@@ -41,6 +43,7 @@ def url():
 def closed_gate():
     served.clear()
     gate.clear()
+    begun.clear()
     yield
     gate.set()
 
@@ -101,7 +104,9 @@ def test_a_visitor_who_waits_hears_how_many_runs_are_before_and_for_how_long(url
 
 def test_those_who_wait_behind_a_visitor_who_leaves_hear_that_it_is_sooner(url):
     first, leaves, stays = (Visitor(url) for _ in range(3))
-    for name, visitor in (("first", first), ("leaves", leaves), ("stays", stays)):
+    first.queue("work", "first")
+    assert begun.wait(30)
+    for name, visitor in (("leaves", leaves), ("stays", stays)):
         visitor.queue("work", name)
     with stays.messages() as heard:
         assert next(heard)["rank"] == 2
@@ -112,7 +117,9 @@ def test_those_who_wait_behind_a_visitor_who_leaves_hear_that_it_is_sooner(url):
 
 def test_what_waits_for_no_run_is_not_refused_when_the_queue_of_runs_is_full(url):
     first = Visitor(url)
-    events = [first.queue("work", "one") for _ in range(25)]
+    events = [first.queue("work", "one")]
+    assert begun.wait(30)
+    events += [first.queue("work", "one") for _ in range(24)]
     with pytest.raises(BusyError, match="This page is busy: 24 others are waiting"):
         Visitor(url).queue("work", "two")
     assert Visitor(url).run("at_once", 3) == [3]

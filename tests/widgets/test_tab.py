@@ -65,6 +65,10 @@ def test_a_running_sentence_says_which_pictures_are_shown():
     assert views.running(progress, "Working.", 2)["pictured"] == 2
 
 
+@pytest.mark.parametrize(
+    ("value", "bounds"),
+    [(50, (1, 100)), (500, (1, 500)), (0, (0, 100)), (1, (1, 100)), (100, (1, 100))],
+)
 def test_a_slider_stretches_for_what_a_link_brings(faces_model, value, bounds):
     found = shown(slider(fields.STEPS, minimum=1, maximum=100), value, faces_model)
     assert (found["value"], found["minimum"], found["maximum"]) == (value, *bounds)
