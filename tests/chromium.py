@@ -26,7 +26,7 @@ FLAGS = (
     "disable-background-networking",
     "disable-features=LocalNetworkAccessChecks",
 )  # frames may ask 127.0.0.1
-WAIT = 60_000  # a limit on two busy cores, not a measure
+WAIT = 15_000  # a limit on two busy cores, not a measure
 
 
 def start():

@@ -28,8 +28,9 @@ const set = value => { halt(); unsplit(); show(value); commit(); };
 
 range.addEventListener('pointerdown', () => { dragging = true; });
 range.addEventListener('input', () => {
+  const wanted = +range.value;  // read first: what follows shows where the dial was
   halt(); unsplit();
-  show(dragging ? nearestLevel(+range.value) : +range.value);
+  show(dragging ? nearestLevel(wanted) : wanted);
 });
 range.addEventListener('change', () => { if (dragging) { dragging = false; commit(); } else { clearTimeout(settle); settle = setTimeout(commit, KEYS_MS); } });
 ['pointerup', 'pointercancel'].forEach(name => range.addEventListener(name, () => setTimeout(() => { dragging = false; })));
@@ -79,7 +80,7 @@ document.addEventListener('keydown', event => {
 });
 
 compare.addEventListener('click', () => { halt(); store.split = !store.split; announce(); paint(); });
-acts.addEventListener('click', event => { const button = event.target.closest('[data-n]'); if (button) set(+button.dataset.n); });
+acts.addEventListener('click', event => { const button = event.target.closest('button[data-n]'); if (button) set(+button.dataset.n); });
 find('.share-result').addEventListener('click', () => document.dispatchEvent(new Event('diffdemo:share')));
 const press = id => { const button = document.getElementById(id); if (button) button.click(); };
 run.addEventListener('click', () => press('run'));

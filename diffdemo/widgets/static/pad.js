@@ -206,7 +206,9 @@ const startFrom = source => {
   };
   image.src = source;
 };
-document.addEventListener('diffdemo:pick', () => { const own = document.querySelector('#portrait img'); startFrom(own && own.src); });
+const startFromOwn = () => { const own = document.querySelector('#portrait img'); startFrom(own && own.src); };
+document.addEventListener('diffdemo:pick', startFromOwn);
 watch('value', load);
 new ResizeObserver(resize).observe(tools);
 load();
+if (document.documentElement.dataset.picking) startFromOwn();  // a fold builds what is in it as it opens
