@@ -86,7 +86,7 @@ def finished(page, n, tab="round-trip"):
 def set_number(page, selector, value):
     """Type a number into a control; the settings open for it, if it is there."""
     box = page.locator(f"{selector} input[type=number]")
-    if page.locator(f"#settings {selector}").count():
+    if not box.count():
         open_settings(page)
     box.fill(str(value))
     box.blur()

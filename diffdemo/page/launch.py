@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 
 from diffdemo.page import answer, look
 from diffdemo.page.controls import only_used, opening_trip
@@ -22,6 +23,7 @@ from diffdemo.widgets.components import STATIC
 
 # Visitors whose last values Gradio keeps: a quarter of a megabyte each, also for API calls.
 SESSIONS = 100
+COMPRESSED = 10_000  # bytes from which on an answer is compressed: the page is a megabyte
 FIRST = ("first", "bounds", "waiting")  # scripts that run before Gradio's own
 
 
@@ -47,6 +49,7 @@ def launch_options(exhibit: Exhibit) -> dict[str, Any]:
     stories = Stories(exhibit.runner, opening_trip(models), models.first)
     used = {tab.place(): tab.uses for tab in exhibit.tabs}
     middleware = [
+        Middleware(GZipMiddleware, minimum_size=COMPRESSED, compresslevel=5),
         Middleware(Guard, uploads=uploads()),
         Middleware(Health),
         Middleware(Previews, stories=stories, script=first),

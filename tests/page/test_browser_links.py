@@ -10,7 +10,9 @@ from chromium import (
     WAIT,
     choose_picture,
     expect,
+    finished,
     in_browser,
+    open_settings,
     open_tab,
     pictures,
     run,
@@ -70,7 +72,10 @@ def dialled(page):
 
 
 def number(page, selector):
-    return page.locator(f"{selector} input[type=number]").input_value()
+    box = page.locator(f"{selector} input[type=number]")
+    if not box.count():
+        open_settings(page)
+    return box.input_value()
 
 
 def test_a_copied_link_opens_in_a_fresh_profile_with_the_same_pictures(fresh):
@@ -111,13 +116,15 @@ def test_links_open_their_tab_with_every_control_set(fresh):
     page = fresh(
         "?v=1&kind=branch&model=digits&picture=digit:5&seed=3&points=1&futures=13&steps=2&jump=1"
     )
-    expect(sentence(page, "branch")).to_contain_text("From n = 1000", timeout=3 * WAIT)
+    expect(sentence(page, "branch")).to_contain_text("Paths that part", timeout=3 * WAIT)
+    page.get_by_text("Settings of these paths").click()
     assert [number(page, f"#branch-{name}") for name in ("points", "futures", "steps", "jump")] == [
         "1",
         "13",
         "2",
         "1",
     ]
+    open_settings(page)
     assert page.get_by_role("radio", name="digits").is_checked()
     page = fresh("?v=1&kind=belief&n=450&seed=7&line_up=face:17,face:4,face:12")
     expect(sentence(page, "belief")).to_contain_text("knows all 3 pictures", timeout=WAIT)
@@ -198,7 +205,7 @@ def test_saved_files_are_what_they_say_and_a_dropped_png_restores_its_experiment
 
 def test_the_words_for_a_forum_hold_picture_link_and_sentence(fresh):
     page = fresh("?v=1&n=200&seeds=1-2&steps=3")
-    expect(sentence(page)).to_contain_text("200 steps", timeout=WAIT)
+    finished(page, 200)
     page.click("#dial .share-result")
     page.get_by_role("button", name="Copy for the forum").click()
     words = page.evaluate("navigator.clipboard.readText()")

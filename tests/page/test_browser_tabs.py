@@ -2,6 +2,7 @@
 
 from chromium import (
     WAIT,
+    choose_picture,
     expect,
     in_browser,
     open_settings,
@@ -117,6 +118,7 @@ def test_a_line_up_of_ones_own_replaces_the_10_000(page):
     page.click("#collect")
     expect(page.locator("#collected img")).to_have_count(1, timeout=WAIT)
     expect(said).to_contain_text("there is nothing to guess", timeout=WAIT)
+    choose_picture(page)
     page.locator("#examples button").nth(3).click()
     expect(said).to_contain_text("knows all 2 pictures", timeout=WAIT)
     page.click("#clear")
@@ -252,4 +254,5 @@ def test_the_page_shows_the_controls_that_the_open_tab_uses(page):
     for title, shown in expected.items():
         open_tab(page, title)
         for place in places:
-            expect(page.locator(place)).to_be_visible(visible=place in shown)
+            visible = place in shown
+            expect(page.locator(place)).to_be_visible(visible=visible, timeout=WAIT)

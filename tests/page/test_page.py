@@ -189,3 +189,10 @@ def test_no_event_shows_progress_on_its_outputs(exhibit):
     assert all(
         event["show_progress_on"] == [] or event["api_visibility"] == "public" for event in events
     )
+
+
+def test_the_page_with_its_first_outcomes_is_sent_small(address):
+    request = urllib.request.Request(address, headers={"Accept-Encoding": "gzip"})
+    with urllib.request.urlopen(request) as answer:
+        assert answer.headers["Content-Encoding"] == "gzip"
+        assert len(answer.read()) < 600_000
