@@ -330,7 +330,7 @@ def _stop(*sentences: Any) -> list[Any]:
     """Return the sentences after Stop."""
     found = [_stopped(sentence) for sentence in sentences]
     if not any(found):
-        gr.Info("Nothing was running.")
+        gr.Info("Nothing is running now.")
     return [new or gr.skip() for new in found]
 
 

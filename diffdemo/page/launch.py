@@ -24,7 +24,7 @@ from diffdemo.widgets.components import STATIC
 # Visitors whose last values Gradio keeps: a quarter of a megabyte each, also for API calls.
 SESSIONS = 100
 COMPRESSED = 10_000  # bytes from which on an answer is compressed: the page is a megabyte
-FIRST = ("first", "bounds", "waiting")  # scripts that run before Gradio's own
+FIRST = ("first", "bounds", "waiting", "toasts")  # scripts that run before Gradio's own
 
 
 @cache

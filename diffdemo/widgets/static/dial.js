@@ -86,8 +86,8 @@ const press = id => { const button = document.getElementById(id); if (button) bu
 run.addEventListener('click', () => press('run'));
 stop.addEventListener('click', () => press('stop'));
 const state = () => {
-  const {busy, unfinished} = document.documentElement.dataset;
-  stop.hidden = !busy; run.hidden = Boolean(busy);
+  const {busy, waiting, unfinished} = document.documentElement.dataset;
+  stop.hidden = !busy && !waiting; run.hidden = !stop.hidden;
   run.classList.toggle('needed', Boolean(unfinished));
   const {text, share} = window.diffdemoStatus || {}, line = find('.status'), fill = find('.status-bar i');
   line.textContent = text || ''; line.hidden = !text;

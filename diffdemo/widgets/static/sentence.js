@@ -66,7 +66,9 @@ const wait = () => {
   if (waiting) now.textContent = `${before} ${before === 1 ? 'run' : 'runs'} before yours${seconds === null ? '' : `, about ${seconds} s`}.`;
   else if (now.dataset.waiting) now.textContent = '';
   if (waiting) now.dataset.waiting = 'yes'; else delete now.dataset.waiting;
-  if (inView()) tellStatus(now.textContent);
+  if (!inView()) return;
+  if (waiting) document.documentElement.dataset.waiting = 'yes'; else delete document.documentElement.dataset.waiting;
+  tellStatus(now.textContent);
 };
 document.addEventListener('diffdemo:waiting', wait);
 let busy = false;
