@@ -19,7 +19,7 @@ def page(browser, address):
     )
     page.goto(address)
     page.wait_for_selector("#map .tile")
-    page.wait_for_timeout(500)  # the load event, see gradio's own start-up
+    page.wait_for_timeout(1500)  # the events of its opening, which queue
     yield page
     page.close()
     assert problems == []
