@@ -19,7 +19,7 @@ def page(browser, address):
     )
     page.goto(address)
     page.wait_for_selector("#stage .pair")
-    page.wait_for_timeout(500)  # the load event, see gradio's own start-up
+    page.wait_for_selector("html[data-arrived]")  # the load event has come back
     yield page
     page.close()
     assert problems == []

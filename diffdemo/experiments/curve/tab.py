@@ -25,6 +25,7 @@ from diffdemo.widgets.controls import (
     sampler_values,
     seed_values,
 )
+from diffdemo.widgets.events import typed
 
 
 class Tab(tab.Tab):
@@ -64,7 +65,7 @@ class Tab(tab.Tab):
 
     def changes(self) -> list[Any]:
         """Run after levels are entered."""
-        return [self.levels.submit, self.levels.blur]
+        return [typed(self.levels)]
 
     def experiment(self, s: Settings, own: Values) -> Curve:
         """Take the usual levels where none are entered."""

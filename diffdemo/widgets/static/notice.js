@@ -13,5 +13,5 @@ const draw = () => {
   last = value.run;
   whenStill(String(value.place), () => trigger('select', {index: 0, value: null}));
 };
-watch('value', draw);
+watch('value', () => { document.documentElement.dataset.arrived = 'yes'; draw(); });  // the server has said what the address asks for
 draw();
