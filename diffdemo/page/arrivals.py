@@ -71,7 +71,14 @@ class Arrivals:
         return list(dict.fromkeys([*controls, *state, *others]))
 
     def arrive(self, sentence: object, request: gr.Request) -> Updates:
-        """Open a visitor's link; say in one sentence why, where that is impossible."""
+        """Open a visitor's link; say in one sentence why, where that is impossible.
+
+        The notice then says that the page is as the address asks.
+        """
+        found = self._arrive(sentence, request)
+        return {**found, self.page.notice: {**found[self.page.notice], "arrived": True}}
+
+    def _arrive(self, sentence: object, request: gr.Request) -> Updates:
         begun = isinstance(sentence, dict) and bool(sentence.get("query"))
         page = self.page
         try:

@@ -166,7 +166,7 @@ def test_a_broken_link_changes_nothing_but_the_notice(page, arrivals, query):
     ],
 )
 def test_a_plain_visit_changes_nothing(page, arrivals, query):
-    assert visit(arrivals, query) == {page.notice: links.notice("")}
+    assert visit(arrivals, query) == {page.notice: {**links.notice(""), "arrived": True}}
 
 
 @pytest.mark.parametrize("query", ["", "v=2", CATS_LINK])

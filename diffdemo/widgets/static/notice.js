@@ -9,9 +9,10 @@ const whenStill = (id, act, before = null, same = 0, looks = 0) => {
 const draw = () => {
   const value = props.value || {};
   line.textContent = String(value.text || '');
+  if (value.arrived) document.documentElement.dataset.arrived = 'yes';  // the page is as the address asks
   if (!value.run || value.run === last) return;
   last = value.run;
   whenStill(String(value.place), () => trigger('select', {index: 0, value: null}));
 };
-watch('value', () => { document.documentElement.dataset.arrived = 'yes'; draw(); });  // the server has said what the address asks for
+watch('value', draw);
 draw();
