@@ -26,7 +26,14 @@ FLAGS = (
     "disable-background-networking",
     "disable-features=LocalNetworkAccessChecks",
 )  # frames may ask 127.0.0.1
-WAIT = 15_000  # a limit on two busy cores, not a measure
+WAIT = 60_000  # a limit on two busy cores, not a measure
+
+
+# What was opened has come: nothing was added for a while.
+STILL = """() => {
+  const count = () => document.querySelectorAll('*').length, before = count();
+  return new Promise(done => setTimeout(() => done(count() === before), 300));
+}"""
 
 
 def start():
@@ -58,7 +65,8 @@ def open_settings(page):
     drawer = page.locator("#settings > button")
     if "open" not in (drawer.get_attribute("class") or "").split():
         drawer.click()
-    expect(page.locator("#settings .form, #settings .block").first).to_be_visible()
+    expect(page.locator("#count input, #per-level input, #first input").first).to_be_attached()
+    page.wait_for_function(STILL)
 
 
 def choose_picture(page):
@@ -75,9 +83,10 @@ def set_dial(page, n):
 def finished(page, n, tab="round-trip"):
     """Wait until the stage shows a finished result at n."""
     page.wait_for_function(
-        "n => { const link = document.querySelector('#round-trip-sentence .share:not([hidden])');"
+        "n => { const {link} = document.querySelector('#round-trip-sentence .share').dataset;"
         " const items = document.querySelectorAll('#stage .pair.back, #stage .pair.changed');"
-        " return link && items.length && location.search.includes(`&n=${n}&`); }",
+        " const here = location.search.includes(`&n=${n}&`);"
+        " return here && items.length && link.includes(`&n=${n}&`); }",
         arg=n,
         timeout=WAIT,
     )

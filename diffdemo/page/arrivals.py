@@ -16,7 +16,7 @@ from diffdemo.page.controls import opening_trip
 from diffdemo.report.portraits import image_of, picture_of, portrait
 from diffdemo.serving.addresses import linked_experiment
 from diffdemo.widgets import picking
-from diffdemo.widgets.events import AT_ONCE, Events, Raw, safely, sent
+from diffdemo.widgets.events import AT_ONCE, Events, Options, Raw, safely, sent
 from diffdemo.widgets.tab import Updates
 from diffdemo.widgets.uploads import Upload
 
@@ -48,7 +48,8 @@ class Arrivals:
         switch = [controls.switch, controls.n]
         loaded = others.wire(controls.switch)
         shown = [page.open, controls.portrait]
-        page.history.select(safely(self.back), shown, outputs, **AT_ONCE)
+        latest: Options = {"trigger_mode": "always_last", **AT_ONCE}
+        page.history.select(safely(self.back), shown, outputs, **latest)
         return [
             controls.upload.input(safely(self.take), upload, outputs, **AT_ONCE),
             page.files.select(safely(self.drop), drop, outputs, **AT_ONCE),

@@ -150,7 +150,7 @@ class Exhibit:
         follow: Options = {**run, "fn": safely(self._follow), "inputs": {self.pending}}
         latest: Options = {"trigger_mode": "always_last"}
         runs: Events = [controls.run.click(**latest, **run), controls.n.select(**latest, **refresh)]
-        runs.append(self.notice.select(**follow))
+        runs.append(self.notice.select(**latest, **follow))
         runs += [event.success(**refresh) for event in self._wire_changes()]
         arrivals = Arrivals(self)
         runs += [event.success(**refresh) for event in arrivals.wire()]

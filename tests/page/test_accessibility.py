@@ -71,6 +71,10 @@ def tab(kind, browser, address):
         page.wait_for_selector("#answer li a")
     page.evaluate(_UNFOLD)
     page.wait_for_function(_STILL)
+    if kind == "round-trip":  # nothing is fetched any more, so nothing waits and Stop is away
+        page.wait_for_function(
+            "diffdemoOutcomes.levels.length === diffdemoOutcomes.rows.size && diffdemoOutcomes.base"
+        )
     yield page, "body" if kind == "round-trip" else "#tabs"
     page.close()
 

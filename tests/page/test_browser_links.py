@@ -98,6 +98,8 @@ def test_a_copied_link_opens_in_a_fresh_profile_with_the_same_pictures(fresh):
     assert link == page.url
     other = fresh(link)
     expect(sentence(other)).to_have_text(sentence(page).inner_text(), timeout=WAIT)
+    for each in (page, other):
+        each.wait_for_function("window.diffdemoOutcomes.base")  # noise is drawn in the browser
     assert [pictures(other, kind) for kind in ("noise", "reconstruction")] == [
         pictures(page, kind) for kind in ("noise", "reconstruction")
     ]

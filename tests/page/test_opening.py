@@ -100,7 +100,7 @@ def test_each_tab_leads_to_the_next_and_the_last_collects_what_was_found(page):
     expect(sentence(page)).to_contain_text("After 900 steps of noise", timeout=WAIT)
     open_tab(page, answer.TITLE)
     found = page.locator("#answer section").first
-    expect(found.locator("li")).to_have_count(2)
+    expect(found.locator("li")).to_have_count(3)  # as opened, with 2 seeds, and at 900
     expect(found.locator("li").last).to_contain_text("After 900 steps of noise")
     page.evaluate(
         "() => { navigator.clipboard.writeText = async words => { window.copied = words; }; }"
@@ -112,7 +112,7 @@ def test_each_tab_leads_to_the_next_and_the_last_collects_what_was_found(page):
     assert "n=250" in copied
     assert copied.count("### ") == 1  # only what was looked at
     found.locator("li button").first.click()
-    expect(found.locator("li")).to_have_count(1)
+    expect(found.locator("li")).to_have_count(2)
     page.locator("#answer .missing button").last.click()
     expect(page.locator("[role=tab][aria-selected=true]")).to_have_text("Is x_T an embedding?")
     page.locator("#embed-leads button").click()

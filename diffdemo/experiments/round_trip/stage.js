@@ -89,6 +89,7 @@ const makeSide = (parent, seedPlaces) => {
     const noise = tag('canvas', 'noise', pair);
     tag('span', 'way', pair).setAttribute('aria-hidden', 'true');
     const reconstruction = tag('canvas', 'reconstruction', pair);
+    [noise, reconstruction].forEach(canvas => canvas.setAttribute('aria-hidden', 'true'));
     return {pair, seed, noise, reconstruction, verdict: tag('span', 'verdict', pair)};
   })};
 };

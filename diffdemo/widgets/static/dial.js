@@ -87,7 +87,7 @@ run.addEventListener('click', () => press('run'));
 stop.addEventListener('click', () => press('stop'));
 const state = () => {
   const {busy, waiting, unfinished} = document.documentElement.dataset;
-  stop.hidden = !busy && !waiting; run.hidden = !stop.hidden;
+  stop.hidden = !busy && !waiting;
   run.classList.toggle('needed', Boolean(unfinished));
   const {text, share} = window.diffdemoStatus || {}, line = find('.status'), fill = find('.status-bar i');
   line.textContent = text || ''; line.hidden = !text;

@@ -20,7 +20,7 @@ const push = value => {
 const FILES = [['sheet', 'Contact sheet, PNG'], ['webp', 'Film, WebP'], ['gif', 'Film, GIF'], ['csv', 'Table, CSV'], ['json', 'All numbers, JSON'], ['zip', 'Everything, ZIP']];
 const drawShare = value => {
   ways.replaceChildren();
-  share.hidden = typeof value.link !== 'string';
+  share.hidden = typeof value.link !== 'string'; share.dataset.link = value.link || '';
   if (share.hidden) return;
   button(ways, 'Copy link', made => copy(address(value), made, ways));
   if (space(value)) button(ways, 'Copy link with preview', made => copy(`${own()}?${value.link}`, made, ways));
@@ -59,12 +59,13 @@ const tellStatus = text => {
   window.diffdemoStatus = {text, share: total ? (Number(done) || 0) / total : null};
   document.dispatchEvent(new Event('diffdemo:busy'));
 };
+const progress = value => (typeof value.link === 'string' ? '' : unbroken(value.note));
 // A run that waits for those of others says so.
 const wait = () => {
   const {before, seconds} = window.diffdemoWaiting || {before: 0};
   const waiting = inView() && before > 0;
   if (waiting) now.textContent = `${before} ${before === 1 ? 'run' : 'runs'} before yours${seconds === null ? '' : `, about ${seconds} s`}.`;
-  else if (now.dataset.waiting) now.textContent = '';
+  else if (now.dataset.waiting) now.textContent = progress(props.value || {});
   if (waiting) now.dataset.waiting = 'yes'; else delete now.dataset.waiting;
   if (!inView()) return;
   if (waiting) document.documentElement.dataset.waiting = 'yes'; else delete document.documentElement.dataset.waiting;
@@ -88,7 +89,7 @@ const draw = () => {
   if (value.stopped) ended = value.stopped;
   if (value.run && value.run === ended) return;  // sent before the run was stopped
   report(element, value);
-  now.textContent = done ? '' : unbroken(value.note);
+  now.textContent = progress(value);
   details.hidden = !done;
   if (shared !== value.link) { shared = value.link; drawShare(value); remember(value); }
   setBusy(value);
@@ -101,6 +102,6 @@ draw();
 let seen = true;
 new ResizeObserver(() => {
   const shown = inView(), value = props.value || {};
-  if (shown && !seen && value.link) push(value);
+  if (shown && !seen && value.link && !window.diffdemoGoing) push(value);
   seen = shown;
 }).observe(element);
