@@ -2,7 +2,7 @@
 
 from typing import Any
 
-RAIL: dict[str, Any] = {
+SHARED: dict[str, Any] = {
     "model": "faces",
     "picture": {"picture": "face:17"},
     "n": 250,

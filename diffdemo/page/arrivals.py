@@ -184,7 +184,7 @@ class Arrivals:
         return {
             **opening,
             **page.second.updates(model),
-            **self.controls.restore(e, values.rail, model, picture),
+            **self.controls.restore(e, values.shared, model, picture),
             **tab.updates(values, model),
             page.open: number,
             page.pending: (e, given and model.fit_picture(given)) if here else None,

@@ -36,7 +36,7 @@ SAMPLER = ("steps", "eta", "solver", "spacing")  # names in Settings
 
 @dataclass(frozen=True)
 class Settings:
-    """What the rail says. The experiment checks what is not checked here.
+    """What the page's controls say. The experiment checks what is not checked here.
 
     Attributes:
         model: the model chosen.
@@ -66,7 +66,7 @@ class Settings:
 
     @classmethod
     def read(cls, models: Models, values: Values) -> "Settings":
-        """Read the rail's raw values, by name.
+        """Read the raw values of the page's controls, by name.
 
         Raises:
             DiffdemoError: the model or a seed is impossible.
@@ -89,7 +89,7 @@ class Settings:
 
     @property
     def sampler(self) -> Values:
-        """The fields of an experiment that takes the whole sampler from the rail."""
+        """The fields of an experiment that takes the whole sampler from the page's controls."""
         return {name: getattr(self, name) for name in SAMPLER}
 
     def seeds(self, count: int) -> Any:
@@ -108,21 +108,21 @@ class ControlValues:
     """The values that make the controls describe an experiment.
 
     Attributes:
-        rail: value by name in Settings, of those it determines beside model and picture.
+        shared: value by name in Settings, of those it determines beside model and picture.
         own: value by name of its tab's own controls; pictures as an experiment names them.
     """
 
-    rail: Values
+    shared: Values
     own: Values
 
 
 def sampler_values(e: Any) -> Values:
-    """Return the rail's values for the sampler of an experiment that has all of it."""
+    """Return the page's values for the sampler of an experiment that has all of it."""
     return {name: getattr(e, name) for name in SAMPLER}
 
 
 def seed_values(seeds: tuple[int, ...], count: str) -> Values:
-    """Return the rail's values for seeds: neighbours by first and number, any others listed.
+    """Return the page's values for seeds: neighbours by first and number, any others listed.
 
     Args:
         seeds: of an experiment.

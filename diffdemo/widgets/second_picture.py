@@ -54,7 +54,7 @@ class SecondPicture:
 
         Args:
             switch: the control that names the model.
-            picture: the portrait of the rail.
+            picture: the portrait of the page.
         """
         pick_example = safely(picking.pick_example, self.models)
         pick_random = safely(picking.pick_random, self.models)
@@ -77,7 +77,7 @@ def second_example(model: Model) -> Portrait:
 
 
 def take_first(portrait: object) -> Any:
-    """Return the portrait of the rail, to be the second picture.
+    """Return the portrait of the page, to be the second picture.
 
     Raises:
         ExperimentError: it is too large to be named in a link.

@@ -47,7 +47,7 @@ class Tab:
         thread_question, thread_answer: for the last tab, in the words of the thread.
         leads: a sentence that leads to the next tab.
         n: of the example it opens with, for T = 1000.
-        uses: the rail's controls it uses, by name in Settings, beside model, picture and prompt.
+        uses: the page's controls it uses, by name in Settings, beside model, picture and prompt.
         script, markup: its script (and style sheet), and the markup that the script fills. Without
             a script of its own, a tab shows the tiles of its result, row by row.
         shared: scripts that its script needs.
@@ -133,7 +133,7 @@ class Tab:
         """Connect events of its own; returns those after which the tab runs.
 
         Args:
-            portrait: that of the rail.
+            portrait: that of the page.
         """
         return []
 
@@ -141,7 +141,7 @@ class Tab:
         """Return the experiment that the controls describe.
 
         Args:
-            s: what the rail says.
+            s: what the page's controls say.
             own: raw values of its own controls, by name.
 
         Raises:
@@ -152,7 +152,7 @@ class Tab:
     def values(self, e: Any, model: Model) -> ControlValues:
         """Return the values of the controls that describe an experiment of this model.
 
-        `experiment` reads the same experiment back from them; the prompt is left to the rail.
+        `experiment` reads the same experiment back from them; the prompt is left to the page.
         """
         raise NotImplementedError
 

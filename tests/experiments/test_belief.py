@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from art import art
-from raw_values import RAIL
+from raw_values import SHARED
 
 from diffdemo import lab
 from diffdemo.diffusion import metrics
@@ -354,9 +354,9 @@ def test_what_cannot_be_collected_gets_one_sentence(collected, portrait):
 
 def test_the_controls_describe_an_experiment_and_an_experiment_the_controls(faces_model, tab_of):
     tab = tab_of(Belief)
-    rail = Settings.read(tab.second.models, RAIL)
-    assert tab.experiment(rail, {"line_up": []}) == Belief()
-    e = tab.experiment(rail, {"line_up": [ONE, TWO]})
+    shared = Settings.read(tab.second.models, SHARED)
+    assert tab.experiment(shared, {"line_up": []}) == Belief()
+    e = tab.experiment(shared, {"line_up": [ONE, TWO]})
     assert e == Belief(line_up="face:1,face:2")
     values = tab.values(e, faces_model)
     assert values == ControlValues({"n": 250, "first": 0}, {"line_up": ["face:1", "face:2"]})

@@ -331,7 +331,7 @@ OWN = raw_values.OWN["branch"]
 
 def test_the_controls_describe_an_experiment_and_an_experiment_the_controls(faces_model, tab):
     assert list(tab.own) == list(OWN)
-    found = tab.experiment(Settings.read(tab.second.models, raw_values.RAIL), OWN)
+    found = tab.experiment(Settings.read(tab.second.models, raw_values.SHARED), OWN)
     assert found == Branch(points=5, futures=3, steps=40, jump=2)
     assert tab.values(found, faces_model) == ControlValues({"first": 0}, OWN)
     assert len(tab.changes()) == 4
@@ -350,5 +350,5 @@ def test_sliders_stretch_for_a_link_beyond_their_bounds(faces_model, tab):
 )
 def test_impossible_values_of_its_controls_get_one_sentence(tab, name, value):
     with pytest.raises(DiffdemoError) as caught:
-        tab.experiment(Settings.read(tab.second.models, raw_values.RAIL), {**OWN, name: value})
+        tab.experiment(Settings.read(tab.second.models, raw_values.SHARED), {**OWN, name: value})
     assert len(str(caught.value)) < 250

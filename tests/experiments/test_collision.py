@@ -335,7 +335,7 @@ OWN = raw_values.OWN["collide"]
 
 def test_the_controls_describe_an_experiment_and_an_experiment_the_controls(model, tab):
     assert set(tab.own) == set(OWN)
-    found = tab.experiment(Settings.read(tab.second.models, raw_values.RAIL), OWN)
+    found = tab.experiment(Settings.read(tab.second.models, raw_values.SHARED), OWN)
     assert found == Collision(n=250, steps=30, eta=0.5)
     values = tab.values(found, model)
     assert values == ControlValues({"n": 250, "first": 0}, {**OWN, "other": "face:4"})
@@ -355,5 +355,5 @@ def test_the_controls_describe_an_experiment_and_an_experiment_the_controls(mode
 )
 def test_impossible_values_of_its_controls_get_one_sentence(tab, name, value):
     with pytest.raises(DiffdemoError) as caught:
-        tab.experiment(Settings.read(tab.second.models, raw_values.RAIL), {**OWN, name: value})
+        tab.experiment(Settings.read(tab.second.models, raw_values.SHARED), {**OWN, name: value})
     assert len(str(caught.value)) < 250

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from raw_values import RAIL
+from raw_values import SHARED
 
 from diffdemo import lab
 from diffdemo.diffusion.crossing import crossing
@@ -269,13 +269,13 @@ def test_the_spread_over_the_seeds_stays_between_none_and_all(found):
 
 
 def test_the_controls_describe_an_experiment_and_an_experiment_the_controls(faces_model, tab):
-    settings = Settings.read(tab.second.models, RAIL)
+    settings = Settings.read(tab.second.models, SHARED)
     assert tab.experiment(settings, {"levels": ""}) == Curve(seeds=(0, 1), steps=4)
     e = tab.experiment(settings, {"levels": "0:400:100"})
     assert e == Curve(levels=(0, 100, 200, 300, 400), seeds=(0, 1), steps=4)
     sampler = {"steps": 4, "eta": 0, "solver": "ddim", "spacing": "trailing"}
-    rail = {**sampler, "first": 0, "per_level": 2, "listed": ""}
-    assert tab.values(e, faces_model) == ControlValues(rail, {"levels": "0:400:100"})
+    shared = {**sampler, "first": 0, "per_level": 2, "listed": ""}
+    assert tab.values(e, faces_model) == ControlValues(shared, {"levels": "0:400:100"})
     assert tab.values(Curve(), faces_model).own == {"levels": ""}
     assert len(tab.changes()) == 2
 
@@ -283,5 +283,5 @@ def test_the_controls_describe_an_experiment_and_an_experiment_the_controls(face
 @pytest.mark.parametrize("levels", ["9,3", "0:1000:0", "0:1000:1", "-1", [0.5], float("nan")])
 def test_impossible_levels_get_one_sentence(tab, levels):
     with pytest.raises(DiffdemoError) as caught:
-        tab.experiment(Settings.read(tab.second.models, RAIL), {"levels": levels})
+        tab.experiment(Settings.read(tab.second.models, SHARED), {"levels": levels})
     assert len(str(caught.value)) < 250

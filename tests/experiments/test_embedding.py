@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from doubles import Counting
-from raw_values import OWN, RAIL
+from raw_values import OWN, SHARED
 
 import diffdemo
 from diffdemo import Embedding, lab
@@ -362,21 +362,21 @@ def test_the_controls_describe_an_experiment_and_an_experiment_the_controls(
     faces_model, models, tab_of
 ):
     tab = tab_of(Embedding)
-    settings = Settings.read(models, RAIL)
+    settings = Settings.read(models, SHARED)
     own = OWN["embed"]
     e = tab.experiment(settings, own)
     methods = ("random", "ddim")
     assert list(tab.own) == list(own)
     assert e == Embedding(seeds=(0, 1), steps=20, methods=methods, warm=0.1, other="face:4")
-    rail = {"first": 0, "per_level": 2, "listed": ""}
+    shared = {"first": 0, "per_level": 2, "listed": ""}
     back = {**own, "methods": list(methods), "other": "face:4"}
-    assert tab.values(e, faces_model) == ControlValues(rail, back)
+    assert tab.values(e, faces_model) == ControlValues(shared, back)
     assert tab.experiment(settings, {**own, "at": AT_DIAL}).n == 250
-    assert tab.values(Embedding(n=250), faces_model).rail["n"] == 250
+    assert tab.values(Embedding(n=250), faces_model).shared["n"] == 250
     assert len(tab.changes()) == 4
 
 
 @pytest.mark.parametrize("at", ["T", None, ["x"]])
 def test_codes_at_another_level_are_refused(models, tab_of, at):
     with pytest.raises(ExperimentError, match=re.escape(f"{AT_T}, {AT_DIAL}")):
-        tab_of(Embedding).experiment(Settings.read(models, RAIL), {**OWN["embed"], "at": at})
+        tab_of(Embedding).experiment(Settings.read(models, SHARED), {**OWN["embed"], "at": at})

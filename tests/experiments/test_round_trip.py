@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from raw_values import RAIL
+from raw_values import SHARED
 
 from diffdemo import RoundTrip, lab
 from diffdemo.diffusion import metrics
@@ -254,8 +254,8 @@ def test_the_controls_describe_an_experiment_and_an_experiment_the_controls(
     faces_model, models, tab_of
 ):
     tab = tab_of(RoundTrip)
-    e = tab.experiment(Settings.read(models, RAIL), {})
+    e = tab.experiment(Settings.read(models, SHARED), {})
     assert e == RoundTrip(seeds=SEEDS, steps=4)
     names = ("n", "start", "steps", "eta", "solver", "spacing", "first", "count", "listed")
-    assert tab.values(e, faces_model) == ControlValues({name: RAIL[name] for name in names}, {})
+    assert tab.values(e, faces_model) == ControlValues({name: SHARED[name] for name in names}, {})
     assert tab.changes() == []

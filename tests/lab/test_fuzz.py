@@ -13,7 +13,7 @@ import hostile_pictures
 import hypothesis
 import pytest
 from doubles import png
-from raw_values import OWN, RAIL
+from raw_values import OWN, SHARED
 from strategies import ODD, mutated, st
 
 from diffdemo.errors import DiffdemoError
@@ -74,7 +74,7 @@ def changed(data: bytes, chance: random.Random) -> bytes:
 FILES = st.builds(changed, st.sampled_from(PICTURES), CHANCE)
 CONTROLS = st.tuples(
     st.sampled_from(list(KINDS)),
-    st.dictionaries(st.sampled_from(list(RAIL)), JSON, max_size=4),
+    st.dictionaries(st.sampled_from(list(SHARED)), JSON, max_size=4),
     st.dictionaries(st.sampled_from(sorted({name for own in OWN.values() for name in own})), JSON),
 )
 
@@ -104,10 +104,10 @@ def usual_values(kind, models):
 
 
 def read_controls(value, models):
-    kind, rail, own = value
+    kind, shared, own = value
     known = {name: own.get(name, usual) for name, usual in usual_values(kind, models).items()}
     tab = KINDS[kind].part("tab").Tab(None, SimpleNamespace(portrait=None))
-    return tab.experiment(Settings.read(models, {**RAIL, **rail}), known)
+    return tab.experiment(Settings.read(models, {**SHARED, **shared}), known)
 
 
 NAMES = sorted({name for kind in KINDS.values() for name in kind.fields()})

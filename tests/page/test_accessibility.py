@@ -34,7 +34,7 @@ LOOKS = {
     (1280, "dark"): {"runOnly": ["color-contrast"]},
     (390, "light"): {"rules": {"color-contrast": {"enabled": False}}},
 }
-# opens whatever is folded in the open tab and the rail, so that nothing escapes
+# opens whatever is folded in the open tab and the settings, so that nothing escapes
 _UNFOLD = """() => {
   document.querySelectorAll('button.label-wrap:not(.open)').forEach(fold => {
     if (fold.checkVisibility()) fold.click();

@@ -2,7 +2,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from raw_values import OWN, RAIL
+from raw_values import OWN, SHARED
 from strategies import experiments, st
 
 from diffdemo.errors import DiffdemoError
@@ -22,7 +22,7 @@ SAME = {
     "suppress_health_check": list(hypothesis.HealthCheck),
     "database": None,
 }
-START = {**RAIL, "count": 16, "steps": 20, "per_level": 4}
+START = {**SHARED, "count": 16, "steps": 20, "per_level": 4}
 # Values that somebody else's experiment left behind.
 USED = {
     "model": "faces",
@@ -60,8 +60,8 @@ def bare(kind):
     return kind.part("tab").Tab(None, SimpleNamespace(portrait=None))
 
 
-def experiment_of(tab, model, rail, own):
-    return tab.experiment(Settings.read(Models(model, "cpu"), rail), own)
+def experiment_of(tab, model, shared, own):
+    return tab.experiment(Settings.read(Models(model, "cpu"), shared), own)
 
 
 def as_sent(name, value):
@@ -74,18 +74,18 @@ def as_sent(name, value):
 
 
 def filled(e, model, before):
-    """The raw values of rail and tab, once they describe an experiment."""
+    """The raw values of the page and of the tab, once they describe an experiment."""
     values = bare(type(e)).values(e, model)
-    assert set(values.rail) <= set(RAIL) - {"model", "picture", "prompt", "guidance"}
-    rail = {
+    assert set(values.shared) <= set(SHARED) - {"model", "picture", "prompt", "guidance"}
+    shared = {
         **before,
         "model": e.model,
         "picture": {"picture": e.picture, "src": "x"},
         "prompt": e.prompt,
         "guidance": e.guidance,
-        **values.rail,
+        **values.shared,
     }
-    return rail, {name: as_sent(name, value) for name, value in values.own.items()}
+    return shared, {name: as_sent(name, value) for name, value in values.own.items()}
 
 
 def check_round_trip(e, model, before):
@@ -100,12 +100,12 @@ def check_round_trip(e, model, before):
 def test_a_tab_uses_the_controls_that_its_experiment_depends_on(faces_model, kind):
     e = Embedding(n=250) if kind is Embedding else kind()  # at n = T the dial does not count
     tab = bare(kind)
-    rail, own = filled(e, faces_model, START)
-    usual = experiment_of(tab, faces_model, rail, own)
+    shared, own = filled(e, faces_model, START)
+    usual = experiment_of(tab, faces_model, shared, own)
     decisive = {
         name
         for name in PLACES
-        if experiment_of(tab, faces_model, {**rail, name: CHANGED[name]}, own) != usual
+        if experiment_of(tab, faces_model, {**shared, name: CHANGED[name]}, own) != usual
     }
     marked = {"n"} if kind is Curve else set()  # the dial marks a place on its chart
     assert decisive | marked == set(tab.uses)
@@ -177,7 +177,7 @@ def test_codes_are_at_all_noise_only_where_n_is_T(faces_model, short):
     assert tab.values(Embedding(n=1000), faces_model).own["at"] == AT_T
     assert tab.values(Embedding(n=999), faces_model).own["at"] == AT_DIAL
     assert tab.values(Embedding(n=200), short).own["at"] == AT_T
-    assert "n" not in tab.values(Embedding(n=1000), faces_model).rail
+    assert "n" not in tab.values(Embedding(n=1000), faces_model).shared
 
 
 @pytest.mark.parametrize(
@@ -190,15 +190,15 @@ def test_codes_are_at_all_noise_only_where_n_is_T(faces_model, short):
     ],
 )
 def test_seeds_that_are_not_up_to_sixteen_neighbours_are_listed(faces_model, seeds, wanted):
-    rail = bare(Curve).values(Curve(seeds=seeds), faces_model).rail
+    shared = bare(Curve).values(Curve(seeds=seeds), faces_model).shared
     names = ("first", "per_level", "listed")
-    assert {name: rail[name] for name in names if name in rail} == wanted
+    assert {name: shared[name] for name in names if name in shared} == wanted
 
 
 def test_a_prompt_is_left_out_for_a_model_that_takes_none(faces_model):
-    rail = {**START, "prompt": "a dog", "guidance": 7.5}
+    shared = {**START, "prompt": "a dog", "guidance": 7.5}
     for kind in (RoundTrip, Curve, Belief):
-        found = experiment_of(bare(kind), faces_model, rail, OWN[kind.kind])
+        found = experiment_of(bare(kind), faces_model, shared, OWN[kind.kind])
         assert (found.prompt, found.guidance) == ("", 1)
 
 
@@ -214,9 +214,9 @@ def test_a_prompt_is_left_out_for_a_model_that_takes_none(faces_model):
     ],
 )
 def test_hostile_prompts_get_one_sentence(text, kind, name, value):
-    rail, own = filled(kind(model="text"), text, START)
+    shared, own = filled(kind(model="text"), text, START)
     with pytest.raises(DiffdemoError) as caught:
-        experiment_of(bare(kind), text, {**rail, name: value}, own)
+        experiment_of(bare(kind), text, {**shared, name: value}, own)
     assert len(str(caught.value)) < 250
 
 
@@ -239,9 +239,9 @@ def test_rail_and_tab_describe_every_experiment(faces_model):
         "branch": Branch(points=5, futures=3, steps=40, jump=2),
     }
     for kind, e in wanted.items():
-        assert experiment_of(bare(KINDS[kind]), faces_model, RAIL, OWN[kind]) == e
+        assert experiment_of(bare(KINDS[kind]), faces_model, SHARED, OWN[kind]) == e
     at_dial = {**OWN["embed"], "at": AT_DIAL}
-    assert experiment_of(bare(Embedding), faces_model, RAIL, at_dial).n == 250
+    assert experiment_of(bare(Embedding), faces_model, SHARED, at_dial).n == 250
 
 
 @pytest.mark.parametrize(
@@ -269,7 +269,7 @@ def test_rail_and_tab_describe_every_experiment(faces_model):
 def test_hostile_values_of_a_tabs_own_controls_get_one_sentence(faces_model, kind, name, value):
     own = {**OWN[kind.kind], name: value}
     with pytest.raises(DiffdemoError) as caught:
-        experiment_of(bare(kind), faces_model, RAIL, own)
+        experiment_of(bare(kind), faces_model, SHARED, own)
     assert len(str(caught.value)) < 250
 
 
@@ -297,7 +297,7 @@ def test_hostile_values_of_the_rail_get_one_sentence(faces_model, kind, name, va
     if (kind, name) == (Curve, "n"):
         pytest.skip("a curve has no single n")
     with pytest.raises(DiffdemoError) as caught:
-        experiment_of(bare(kind), faces_model, {**RAIL, name: value}, OWN[kind.kind])
+        experiment_of(bare(kind), faces_model, {**SHARED, name: value}, OWN[kind.kind])
     assert len(str(caught.value)) < 250
 
 
@@ -315,4 +315,4 @@ def test_hostile_values_of_the_rail_get_one_sentence(faces_model, kind, name, va
 def test_hostile_settings_get_one_sentence(faces_model, name, value):
     kind = Curve if name == "per_level" else RoundTrip
     with pytest.raises(DiffdemoError):
-        experiment_of(bare(kind), faces_model, {**RAIL, name: value}, OWN[kind.kind])
+        experiment_of(bare(kind), faces_model, {**SHARED, name: value}, OWN[kind.kind])

@@ -116,7 +116,7 @@ def no_line_up(ready: Ready) -> views.Sentence:
 
 
 def collect(collected: object, portrait: object) -> list[Portrait]:
-    """Return the visitor's line-up with the picture of the rail added, once.
+    """Return the visitor's line-up with the picture of the page added, once.
 
     Raises:
         ExperimentError: there are as many as an experiment takes, or the picture is too large to

@@ -60,7 +60,7 @@ class Tab(tab.Tab):
         return [widget.release for widget in self.own.values()]
 
     def experiment(self, s: Settings, own: Values) -> Branch:
-        """Take only the first seed from the rail: the path begins at n = T."""
+        """Take only the first seed from the page's controls: the path begins at n = T."""
         return Branch(**s.common, seed=s.first, **own)
 
     def values(self, e: Branch, model: Model) -> ControlValues:

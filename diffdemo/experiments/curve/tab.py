@@ -76,8 +76,8 @@ class Tab(tab.Tab):
     def values(self, e: Curve, model: Model) -> ControlValues:
         """Leave the usual levels empty."""
         levels = "" if e.levels == even_levels(model) else format_levels(e.levels)
-        rail = {**sampler_values(e), **seed_values(e.seeds, "per_level")}
-        return ControlValues(rail, {"levels": levels})
+        shared = {**sampler_values(e), **seed_values(e.seeds, "per_level")}
+        return ControlValues(shared, {"levels": levels})
 
     def doing(self, ready: Ready) -> str:
         """Name the levels and the seeds."""

@@ -108,9 +108,9 @@ class Tab(tab.Tab):
     def values(self, e: Embedding, model: Model) -> ControlValues:
         """Return the controls; with the noise at T the dial stays where it is."""
         at_T = e.n == model.schedule.T
-        rail = seed_values(e.seeds, "per_level")
+        shared = seed_values(e.seeds, "per_level")
         if not at_T:
-            rail["n"] = e.n
+            shared["n"] = e.n
         own = {
             "at": AT_T if at_T else AT_DIAL,
             "steps": e.steps,
@@ -118,7 +118,7 @@ class Tab(tab.Tab):
             "methods": list(e.methods),
             "other": e.other,
         }
-        return ControlValues(rail, own)
+        return ControlValues(shared, own)
 
     def doing(self, ready: Ready) -> str:
         """Name the kinds of noise and the steps."""

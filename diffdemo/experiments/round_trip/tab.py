@@ -60,14 +60,14 @@ class Tab(tab.Tab):
     markup = '<div class="scene"></div><div class="detail"></div>'
 
     def experiment(self, s: Settings, own: Values) -> RoundTrip:
-        """Take all of the rail but the seeds per level."""
+        """Take all of the page's controls but the seeds per level."""
         seeds = s.seeds(s.count)
         return RoundTrip(**s.common, n=s.n, seeds=seeds, start=s.start, **s.sampler)
 
     def values(self, e: RoundTrip, model: Model) -> ControlValues:
-        """Return all of the rail but the seeds per level."""
-        rail = {"n": e.n, "start": e.start, **sampler_values(e), **seed_values(e.seeds, "count")}
-        return ControlValues(rail, {})
+        """Return all of the page's controls but the seeds per level."""
+        shared = {"n": e.n, "start": e.start, **sampler_values(e), **seed_values(e.seeds, "count")}
+        return ControlValues(shared, {})
 
     def extras(self) -> None:
         """Build what holds the outcomes at many levels; nothing of it is seen."""
