@@ -69,6 +69,12 @@ def open_settings(page):
     page.wait_for_function(STILL)
 
 
+def unfold(page, title):
+    """Open a fold, and wait until what is in it has come."""
+    page.get_by_text(title).click()
+    page.wait_for_function(STILL)
+
+
 def choose_picture(page):
     page.locator("#stage .change:visible, #portrait .change:visible").first.click()
     expect(page.locator("#picker")).to_be_visible()

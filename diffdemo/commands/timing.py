@@ -36,7 +36,7 @@ def add(commands: Commands) -> None:
     option("--levels", help=f"{levels} level, picture by picture")
     start = "time the first HTTP answer of the page instead, against `import gradio, torch`"
     option("--start", action="store_true", help=start)
-    page = "time the page instead: from letting go of the dial to the first picture and the result"
+    page = "time the page instead: from pressing the dial to the first picture and the result"
     option("--page", action="store_true", help=page)
     option("--out", type=Path, help="also write the tables to this file")
     parser.set_defaults(run=_bench)
@@ -141,9 +141,12 @@ def _page(args: argparse.Namespace) -> Iterator[str]:
     from diffdemo.measure.bench import page
 
     wait = page.measure(args.rounds)
-    result = f"the result of 16 seeds after {wait.result:.2f} s"
+    result = f"the result of 8 seeds after {wait.result:.2f} s"
     first = f"first picture after {wait.picture:.2f} s"
-    yield f"Dial let go of, median of {args.rounds}: {first}, {result}."
+    yield f"Dial pressed, median of {args.rounds}: {first}, {result}."
+    slow = f"on a CPU {page.SLOWER} times slower"
+    frames = f"{wait.frames:.0f} frames a second and {wait.requests} requests"
+    yield f"Dial dragged, {slow}: {frames}."
 
 
 def _scale(args: argparse.Namespace) -> None:

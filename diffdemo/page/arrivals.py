@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl
 import gradio as gr
 from PIL import Image
 
-from diffdemo.errors import DiffdemoError
+from diffdemo.errors import DiffdemoError, ExperimentError
 from diffdemo.lab import fields
 from diffdemo.lab.experiment import Experiment
 from diffdemo.lab.fields import by_hash
@@ -111,8 +111,10 @@ class Arrivals:
             DiffdemoError: there is no such run here.
         """
         query = sent(event, "value")
-        text = query.removeprefix("?") if isinstance(query, str) else ""
-        e = self._linked(dict(parse_qsl(text))) or opening_trip(self.models)
+        if not isinstance(query, str):
+            raise ExperimentError("There is no such run to go back to.")
+        asked = self._linked(dict(parse_qsl(query.removeprefix("?"))))
+        e = asked or opening_trip(self.models)
         here = by_hash(e.picture) and picture_of(shown) == e.picture
         return self.restored(e, image_of(shown) if here else None, opened)
 

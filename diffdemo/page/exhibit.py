@@ -241,8 +241,8 @@ class Exhibit:
             return
         e, given = values[self.pending]
         ready = prepare(e, self.models[e.model], given)
-        for updates in self._unasked(self.tab_of(e), ready):
-            yield {**updates, self.pending: None}
+        yield {self.pending: None}  # before it runs: the next one may be set while it does
+        yield from self._unasked(self.tab_of(e), ready)
 
     def _unasked(self, tab: Tab, ready: Ready) -> Iterator[Updates]:
         """Run what nobody asked for by pressing Run, unless it takes long."""

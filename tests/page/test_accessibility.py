@@ -164,7 +164,7 @@ def test_nothing_moves_by_itself_where_less_motion_is_wanted(tab):
     }""")
     assert moving == []
     lasting = "one => one.effect.getComputedTiming().duration > 0"
-    assert page.evaluate(f"document.getAnimations().filter({lasting}).length") == 0
+    page.wait_for_function(f"document.getAnimations().filter({lasting}).length === 0")
 
 
 @pytest.mark.skipif(Axe is None, reason="needs axe-playwright-python")

@@ -22,7 +22,7 @@ from PIL import Image
 
 from diffdemo import lab
 from diffdemo.experiments import RoundTrip
-from diffdemo.pictures import images
+from diffdemo.pictures import digits, images
 from diffdemo.widgets.controls import BEST, TRIES
 
 pytestmark = in_browser
@@ -202,6 +202,9 @@ def test_stop_stops(page):
     set_number(page, "#count", 64)
     set_dial(page, 1000)
     expect(page.locator("#round-trip-sentence .now")).to_contain_text("Step ")
+    expect(page.locator("#dial .status")).to_contain_text("Step ")
+    open_tab(page, "The answer")
+    open_tab(page, "There and back")
     page.click("#dial .stop")
     expect(sentence(page)).to_contain_text("Stopped after step", timeout=WAIT)
     held = pictures(page, "reconstruction")
@@ -289,4 +292,41 @@ def test_a_page_at_rest_draws_no_frames(browser, address):
     page.goto(address)
     page.wait_for_selector("#stage .pair")
     page.wait_for_function(STILL)
+    page.close()
+
+
+def photo():
+    """A smooth picture with detail, as a photo has."""
+    x = np.linspace(0, 3, 120)
+    waves = np.sin(5 * x)[:, None] + np.cos(3 * x)[None]
+    return np.stack([waves, waves.T, np.flip(waves)], -1) * 60 + 120
+
+
+FOREIGN = {
+    "photo": photo,
+    "plain colour": lambda: np.full((40, 40, 3), (250, 120, 20)),
+    "digit": lambda: np.repeat(digits.line_up()[0][3], 3, axis=-1),
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+def test_a_picture_of_another_kind_is_called_that(page, tmp_path, kind):
+    Image.fromarray(FOREIGN[kind]().clip(0, 255).astype(np.uint8)).save(tmp_path / "one.png")
+    choose_picture(page)
+    page.set_input_files("#upload input[type=file]", tmp_path / "one.png")
+    expect(sentence(page)).to_contain_text("This model knows only pixel faces.", timeout=WAIT)
+    assert "your face" not in sentence(page).text_content()
+    set_dial(page, 1000)
+    finished(page, 1000)
+    assert page.locator("#stage .pair.back").count() == 0
+
+
+def test_the_dial_is_pinned_to_the_foot_of_a_phone(browser, address):
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    page.goto(address)
+    page.wait_for_selector("#stage .detail h3")
+    foot = "document.querySelector('#console').getBoundingClientRect().bottom"
+    for y in (0, 300, 700):
+        page.evaluate(f"scrollTo(0, {y})")
+        assert abs(page.evaluate(foot) - 844) <= 1
     page.close()

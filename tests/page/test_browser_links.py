@@ -19,6 +19,7 @@ from chromium import (
     sentence,
     set_dial,
     set_number,
+    unfold,
 )
 from PIL import Image
 
@@ -119,7 +120,7 @@ def test_links_open_their_tab_with_every_control_set(fresh):
         "?v=1&kind=branch&model=digits&picture=digit:5&seed=3&points=1&futures=13&steps=2&jump=1"
     )
     expect(sentence(page, "branch")).to_contain_text("Paths that part", timeout=3 * WAIT)
-    page.get_by_text("Settings of these paths").click()
+    unfold(page, "Settings of these paths")
     assert [number(page, f"#branch-{name}") for name in ("points", "futures", "steps", "jump")] == [
         "1",
         "13",

@@ -11,6 +11,7 @@ from chromium import (
     sentence,
     set_dial,
     set_number,
+    unfold,
 )
 
 from diffdemo.experiments import Branch, Embedding
@@ -114,7 +115,7 @@ def test_a_line_up_of_ones_own_replaces_the_10_000(page):
     open_tab(page, "What could it have been?")
     said = sentence(page, "belief")
     expect(said).to_contain_text("knows all 10,000 pictures", timeout=WAIT)
-    page.get_by_text("A line-up of your own").click()
+    unfold(page, "A line-up of your own")
     page.click("#collect")
     expect(page.locator("#collected img")).to_have_count(1, timeout=WAIT)
     expect(said).to_contain_text("there is nothing to guess", timeout=WAIT)
@@ -149,7 +150,7 @@ def test_is_x_t_an_embedding_shows_findings_and_keeps_them_until_something_chang
     open_tab(page, "Is x_T an embedding?")
     expect(said).to_contain_text(recorded)
     before = page.locator("#embed .swap img").nth(1).get_attribute("src")
-    page.get_by_text("Picture B, to swap and blend with").click()
+    unfold(page, "Picture B, to swap and blend with")
     page.locator("#swap-strip button").nth(5).click()
     expect(page.locator("#embed .swap img").nth(1)).not_to_have_attribute(
         "src", before, timeout=2 * WAIT
@@ -159,7 +160,7 @@ def test_is_x_t_an_embedding_shows_findings_and_keeps_them_until_something_chang
 def test_two_pictures_share_one_noise(page):
     set_dial(page, 500)
     open_tab(page, "Two pictures, one noise")
-    page.get_by_text("Settings of the tries").click()
+    unfold(page, "Settings of the tries")
     set_number(page, "#collide-steps", 4)
     said = sentence(page, "collide")
     expect(said).to_contain_text("500, one noisy picture can be made from A", timeout=WAIT)
@@ -184,7 +185,7 @@ def test_where_paths_split_draws_a_tree_whose_tiles_show_their_way(page, address
         "4 points x 4 futures in one batch, 6 denoising steps", timeout=WAIT
     )
     expect(page.locator("#branch .part-played")).to_contain_text("Your picture plays no part here")
-    page.get_by_text("Settings of these paths").click()
+    unfold(page, "Settings of these paths")
     set_number(page, "#branch-futures", 3)
     expect(page.locator("#branch-sentence .note")).to_contain_text(
         "4 points x 3 futures in one batch, 6 denoising steps", timeout=WAIT

@@ -95,6 +95,7 @@ def test_what_takes_too_long_is_not_precomputed(exhibit, tabs, monkeypatch):
 def test_each_tab_leads_to_the_next_and_the_last_collects_what_was_found(page):
     page.add_init_script("sessionStorage.clear()")
     set_number(page, "#count", 2)
+    page.wait_for_url("**&seeds=0-1&**")
     set_dial(page, 900)
     run(page)
     expect(sentence(page)).to_contain_text("After 900 steps of noise", timeout=WAIT)

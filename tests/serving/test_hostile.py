@@ -202,7 +202,8 @@ def test_hostile_inputs_do_not_make_the_server_grow(report):
 
 
 def test_nothing_outside_was_looked_up_connected_to_or_opened(report, visitor):
-    assert {line for line in visitor.accessed() if not line.endswith(" 127.0.0.1")} == set()
+    own = (" 127.0.0.1", "/round_trip/shipped/face-17.png")
+    assert {line for line in visitor.accessed() if not line.endswith(own)} == set()
 
 
 def test_the_next_good_request_gives_the_right_pictures(report, visitor):
@@ -222,7 +223,7 @@ def test_an_odd_picture_is_shown_as_the_model_sees_it(visitor, name):
     file_name = "photo.jpeg" if "called" in name else "photo"
     for answer in (upload(visitor, data, file_name), drop(visitor, data)):
         assert not answer.failed, answer.text
-        portrait = answer.data[1]
+        portrait = next(one for one in answer.data if isinstance(one, dict) and "src" in one)
         assert np.abs(pixels(portrait["src"]) - expected).max() <= error
 
 
