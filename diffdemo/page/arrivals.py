@@ -36,8 +36,13 @@ class Arrivals:
         self.controls = exhibit.controls
         self.models = exhibit.models
 
-    def wire(self) -> Events:
-        """Connect the events; returns those after which the open tab runs."""
+    def wire(self, linked: Any) -> Events:
+        """Connect the events; returns those after which the open tab runs.
+
+        Args:
+            linked: the event that runs the experiment of a link. Going back ends it, so that it
+                does not take the next experiment for its own.
+        """
         page = self.page
         controls = self.controls
         others = page.others
@@ -49,7 +54,7 @@ class Arrivals:
         loaded = others.wire(controls.switch)
         shown = [page.open, controls.portrait]
         latest: Options = {"trigger_mode": "always_last", **AT_ONCE}
-        page.history.select(safely(self.back), shown, outputs, **latest)
+        page.history.select(safely(self.back), shown, outputs, cancels=[linked], **latest)
         return [
             controls.upload.input(safely(self.take), upload, outputs, **AT_ONCE),
             page.files.select(safely(self.drop), drop, outputs, **AT_ONCE),

@@ -150,10 +150,11 @@ class Exhibit:
         follow: Options = {**run, "fn": safely(self._follow), "inputs": {self.pending}}
         latest: Options = {"trigger_mode": "always_last"}
         runs: Events = [controls.run.click(**latest, **run), controls.n.select(**latest, **refresh)]
-        runs.append(self.notice.select(**latest, **follow))
+        linked = self.notice.select(**latest, **follow)
+        runs.append(linked)
         runs += [event.success(**refresh) for event in self._wire_changes()]
         arrivals = Arrivals(self)
-        runs += [event.success(**refresh) for event in arrivals.wire()]
+        runs += [event.success(**refresh) for event in arrivals.wire(linked)]
         stop: Options = {"fn": _stop, "inputs": self.sentences, "outputs": self.sentences}
         controls.stop.click(**stop, cancels=runs, **AT_ONCE)
         saver = Saver(self.models, self.runner)

@@ -18,7 +18,7 @@ const open = () => { const tab = document.getElementById('round-trip-tab-button'
 const ask = () => {
   if (waiting || !store.query || !open()) return;
   const first = asked !== store.key, missing = first ? [] : order(store.levels).filter(n => !rowAt(n)).slice(0, BATCH);
-  if (!first && !missing.length) return;
+  if (!first && (!missing.length || !store.finished)) return;  // levels of a run that was stopped are not worth their time
   asked = store.key; waiting = true;
   trigger('select', {index: 0, value: null, query: store.query, levels: missing});
 };

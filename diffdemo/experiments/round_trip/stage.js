@@ -248,7 +248,7 @@ const changed = () => {
   const {key, query} = value();
   if (typeof key === 'string') {
     if (key !== store.key) Object.assign(store, {key, levels: [], rows: new Map(), base: null});
-    store.query = query;
+    store.query = query; store.finished = finished();
     document.dispatchEvent(new Event('diffdemo:stage'));
   }
   draw(); drawPicture(); drawLegend(); drawDetail();

@@ -8,11 +8,12 @@ const inView = () => element.offsetParent !== null;
 const push = value => {
   const url = new URL(location.href), kept = [...url.searchParams].filter(([name]) => (name.startsWith('__') && name !== '__sign') || name === 'stage');
   const query = value.link + kept.map(([name, said]) => `&${name}=${encodeURIComponent(said)}`).join('');
-  const bare = text => { const found = new URLSearchParams(text); found.delete('revision'); return found.toString(); };
-  const same = bare(location.search) === bare(query), going = window.diffdemoGoing || !location.search.includes('v=');
+  const bare = text => new URLSearchParams([...new URLSearchParams(text)].filter(([name]) => name !== 'revision' && name !== 'stage' && !name.startsWith('__'))).toString();
+  const wanted = window.diffdemoGoing, same = bare(location.search) === bare(query);
+  if (wanted && wanted !== '?' && bare(wanted) !== bare(query)) return;
   window.diffdemoGoing = false;
   const to = `${url.pathname}?${query}${url.hash}`;
-  if (same || (going && location.search.includes('v='))) history.replaceState(history.state, '', to); else history.pushState(history.state, '', to);
+  if (same || wanted) history.replaceState(history.state, '', to); else history.pushState(history.state, '', to);
   document.dispatchEvent(new Event('diffdemo:address'));
   if (window.parent !== window) window.parent.postMessage({queryString: value.link, hash: ''}, 'https://huggingface.co');
 };
@@ -93,7 +94,7 @@ const draw = () => {
   details.hidden = !done;
   if (shared !== value.link) { shared = value.link; drawShare(value); remember(value); }
   setBusy(value);
-  if (value.fresh && value.link) push(value);
+  if (value.fresh && value.link && inView()) push(value);
 };
 watch('value', draw);
 draw();
