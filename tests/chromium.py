@@ -32,7 +32,7 @@ WAIT = 60_000  # a limit on two busy cores, not a measure
 # What was opened has come: nothing was added for a while.
 STILL = """() => {
   const count = () => document.querySelectorAll('*').length, before = count();
-  return new Promise(done => setTimeout(() => done(count() === before), 300));
+  return new Promise(done => setTimeout(() => done(count() === before), 700));
 }"""
 
 

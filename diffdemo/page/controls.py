@@ -64,7 +64,7 @@ class Controls:
         self.settings["picture"] = self.portrait
 
     def picker(self) -> None:
-        """Build the one place where a picture is chosen; static/picker.js opens and closes it."""
+        """Build the place where a picture is chosen; static/picker-head.js opens and closes it."""
         model = self.models.first
         html("picker-head", PICKER, "picker", {})
         with gr.Group(visible=model.kind == "text") as self.conditioning:

@@ -6,12 +6,19 @@ from torch import Tensor
 from diffdemo.pictures import images
 from diffdemo.report.canvas import Tile
 
+LARGEST = 96  # pixels a side of a picture that is sent; larger ones are averaged down
 
-def uris(x: Tensor, largest: int = 96) -> list[str]:
+
+def shrunk(x: Tensor, largest: int = LARGEST) -> Tensor:
+    """Average (B, C, H, W) down to at most `largest` pixels a side."""
+    if max(x.shape[-2:]) <= largest:
+        return x
+    return torch.nn.functional.adaptive_avg_pool2d(x, largest)
+
+
+def uris(x: Tensor, largest: int = LARGEST) -> list[str]:
     """Write (B, C, H, W) as one PNG data URI a row; larger pictures are averaged down."""
-    if max(x.shape[-2:]) > largest:
-        x = torch.nn.functional.adaptive_avg_pool2d(x, largest)
-    return [images.data_uri(picture) for picture in images.visualise(x)]
+    return [images.data_uri(picture) for picture in images.visualise(shrunk(x, largest))]
 
 
 def uri(x: Tensor) -> str:

@@ -109,7 +109,7 @@ def test_noisy_pictures_are_sent_where_the_browser_cannot_draw_them(class_folder
     trip = replace(SMALL, model=model.name)
     assert outcomes.base(prepare(trip, model), ())["noise"] is None
     result = lab.run(trip, model)
-    row = outcomes.level_row(result, "", "", noisy=True)
+    row = outcomes.level_pictures(result, noisy=True)
     assert row["x_n"].startswith(images.DATA_URI)
 
 

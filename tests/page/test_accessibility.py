@@ -42,12 +42,6 @@ _UNFOLD = """() => {
   document.querySelectorAll('details').forEach(fold => { fold.open = true; });
 }"""
 
-# what was unfolded has come: nothing was added for a while
-_STILL = """() => {
-  const count = () => document.querySelectorAll('*').length, before = count();
-  return new Promise(done => setTimeout(() => done(count() === before), 700));
-}"""
-
 
 @pytest.fixture(scope="module", params=DRAWN)
 def kind(request):
@@ -70,7 +64,7 @@ def tab(kind, browser, address):
         chromium.open_tab(page, "The answer")
         page.wait_for_selector("#answer li a")
     page.evaluate(_UNFOLD)
-    page.wait_for_function(_STILL)
+    page.wait_for_function(chromium.STILL)
     if kind == "round-trip":  # nothing is fetched any more, so nothing waits and Stop is away
         page.wait_for_function(
             "diffdemoOutcomes.levels.length === diffdemoOutcomes.rows.size && diffdemoOutcomes.base"

@@ -20,7 +20,6 @@ const turnTo = k => {
   at = k;
   const {n} = frames()[at];
   document.dispatchEvent(new CustomEvent('diffdemo:show-n', {detail: n}));
-  if (dial() !== n) { document.documentElement.dataset.n = n; document.dispatchEvent(new Event('diffdemo:n')); }
   show();
 };
 const stop = () => { clearInterval(timer); timer = null; play.textContent = '▶ Play'; };

@@ -19,14 +19,16 @@ from torch import Tensor
 
 from diffdemo.diffusion.noise import noise
 from diffdemo.experiments.round_trip import RoundTrip
+from diffdemo.experiments.round_trip.headline import short
 from diffdemo.experiments.round_trip.run import Path as PathDown
 from diffdemo.experiments.round_trip.run import RoundTripResult
+from diffdemo.experiments.round_trip.words import Words
 from diffdemo.lab.prepare import Ready
 from diffdemo.pictures import images
+from diffdemo.report.pictures import shrunk
 
 COUNTS = (41, 21, 11, 5)  # levels: as many as can be computed in SECONDS
 SECONDS = 40.0
-LARGEST = 96  # pixels a side of a picture that is sent; larger ones are averaged down
 NOISE_VALUES = 200_000  # more of them are not sent: the noisy pictures are
 SHIPPED = Path(__file__).parent / "shipped"
 TEXT = "diffdemo-outcomes"  # name of the text in a shipped PNG
@@ -80,6 +82,12 @@ def affordable_levels(ready: Ready, seconds_per_call: float) -> tuple[int, ...]:
     return ()
 
 
+def drawable(ready: Ready) -> bool:
+    """Whether the browser can draw the noisy pictures itself, from the noises."""
+    values = len(ready.experiment.seeds) * int(np.prod(ready.model.shape))
+    return ready.model.kind == "pixel" and values <= NOISE_VALUES
+
+
 def base(ready: Ready, asked: Sequence[int]) -> Row:
     """Return what the browser needs to draw noisy pictures itself, and the levels there will be.
 
@@ -89,35 +97,37 @@ def base(ready: Ready, asked: Sequence[int]) -> Row:
     """
     e = ready.experiment
     shape = ready.model.shape
-    values = len(e.seeds) * int(np.prod(shape))
-    drawable = ready.model.kind == "pixel" and values <= NOISE_VALUES
     return {
         "key": key(e),
         "levels": list(asked),
         "shape": list(shape),
         "seeds": list(e.seeds),
         "pure": e.start == "noise",
-        "noise": _float16(noise(e.seeds, shape)) if drawable else None,
+        "noise": _float16(noise(e.seeds, shape)) if drawable(ready) else None,
     }
 
 
-def level_row(result: RoundTripResult, sentence: str, short: str, noisy: bool) -> Row:
-    """Return one level as the page draws it.
+def level_row(result: RoundTripResult) -> Row:
+    """Return one level as the page draws it, without its pictures."""
+    return {
+        "n": result.experiment.n,
+        "back": result.came_back.tolist(),
+        "kept": counts(result),
+        "said": Words(result).sentence(),
+        "short": short(result),
+    }
+
+
+def level_pictures(result: RoundTripResult, noisy: bool) -> Row:
+    """Return the pictures of one level, side by side.
 
     Args:
         result: of the round trip at that level.
-        sentence: what it found.
-        short: the same in a few words.
         noisy: whether the noisy pictures are sent along.
     """
     return {
-        "n": result.experiment.n,
         "src": _strip(result.reconstructions),
         "x_n": _strip(result.x_n) if noisy else None,
-        "back": result.came_back.tolist(),
-        "kept": counts(result),
-        "said": sentence,
-        "short": short,
     }
 
 
@@ -244,6 +254,4 @@ def _float16(values: Tensor) -> str:
 
 def _strip(x: Tensor) -> str:
     """Write (S, C, H, W) as one PNG data URI, side by side."""
-    if max(x.shape[-2:]) > LARGEST:
-        x = torch.nn.functional.adaptive_avg_pool2d(x, LARGEST)
-    return images.data_uri(np.concatenate(list(images.visualise(x)), axis=1))
+    return images.data_uri(np.concatenate(list(images.visualise(shrunk(x))), axis=1))

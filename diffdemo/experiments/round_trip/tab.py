@@ -8,9 +8,8 @@ import gradio as gr
 
 from diffdemo.errors import ExperimentError
 from diffdemo.experiments.round_trip import RoundTrip, outcomes
-from diffdemo.experiments.round_trip.headline import short
 from diffdemo.experiments.round_trip.run import PREVIEW_CALLS, RoundTripResult, preview
-from diffdemo.experiments.round_trip.words import Words, unfinished
+from diffdemo.experiments.round_trip.words import unfinished
 from diffdemo.lab.experiment import Result, experiment_from_query
 from diffdemo.lab.fields import by_hash
 from diffdemo.lab.prepare import Ready, prepare
@@ -114,13 +113,8 @@ class Tab(tab.Tab):
         if found is None:
             asked = outcomes.affordable_levels(ready, estimate_seconds(ready.model, 1, 1))
             return {**outcomes.base(ready, asked), "rows": [], "sprite": ""}
-        rows = []
-        for place, n in enumerate(found.levels):
-            words = Words(outcomes.at_level(found, place, ready))
-            kept = None if found.kept is None else found.kept[place].tolist()
-            back = found.back[place].tolist()
-            said = {"said": words.sentence(), "short": short(words.result)}
-            rows.append({"n": n, "back": back, "kept": kept, **said})
+        results = [outcomes.at_level(found, place, ready) for place in range(len(found.levels))]
+        rows = [outcomes.level_row(result) for result in results]
         body = outcomes.base(ready, found.levels)
         return {**body, "rows": rows, "sprite": outcomes.sprite(e)}
 
@@ -129,8 +123,8 @@ class Tab(tab.Tab):
         e = replace(ready.experiment, n=n)
         result = self.runner.run(prepare(e, ready.model, ready.given))
         assert isinstance(result, RoundTripResult)
-        noisy = outcomes.base(ready, ())["noise"] is None
-        return outcomes.level_row(result, Words(result).sentence(), short(result), noisy)
+        pictures = outcomes.level_pictures(result, noisy=not outcomes.drawable(ready))
+        return {**outcomes.level_row(result), **pictures}
 
     def doing(self, ready: Ready) -> str:
         """Name the steps and the seeds."""

@@ -1,7 +1,7 @@
 // The dial: how many noise steps. Over it the strip of outcomes at all levels, under it what plays, compares, shares and runs.
 // props.value = {n, T, marks: [n], alpha_bar: float32 in base64}. Letting go sets n in it and triggers 'select'.
-// Others learn n from the document: its data-n, and the event 'diffdemo:n' at each change. They may set it: 'diffdemo:set-n' with n as
-// detail is like letting go of the dial there, 'diffdemo:show-n' like dragging it there.
+// Others learn n from the document: its data-n, and the event 'diffdemo:n' at each change. They may move it: 'diffdemo:show-n' with n
+// as detail is like dragging it there.
 const find = selector => element.querySelector(selector);
 const range = find('input[type=range]'), strip = find('canvas'), bar = find('.outcome-bar'), ticks = find('.ticks'), exact = find('.exact input');
 const play = find('.play'), compare = find('.compare'), run = find('.run'), stop = find('.stop'), acts = find('.acts');
@@ -43,7 +43,6 @@ exact.addEventListener('change', () => {
   exact.setCustomValidity('');
   exact.value = n;
 });
-document.addEventListener('diffdemo:set-n', event => set(Number(event.detail)));
 document.addEventListener('diffdemo:show-n', event => { unsplit(); show(Number(event.detail)); });
 
 // Play: up through all levels, down again to where the dial was, then the way down that the model took.

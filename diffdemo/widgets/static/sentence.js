@@ -5,10 +5,11 @@ const panel = () => element.closest('[role=tabpanel]') || document;
 const inView = () => element.offsetParent !== null;
 
 // The address bar follows the run, a step of the browser's history each; in the frame of a Space the page around it is told too.
+const ofPage = name => name.startsWith('__') || name === 'stage';
 const push = value => {
-  const url = new URL(location.href), kept = [...url.searchParams].filter(([name]) => (name.startsWith('__') && name !== '__sign') || name === 'stage');
+  const url = new URL(location.href), kept = [...url.searchParams].filter(([name]) => ofPage(name) && name !== '__sign');
   const query = value.link + kept.map(([name, said]) => `&${name}=${encodeURIComponent(said)}`).join('');
-  const bare = text => new URLSearchParams([...new URLSearchParams(text)].filter(([name]) => name !== 'revision' && name !== 'stage' && !name.startsWith('__'))).toString();
+  const bare = text => new URLSearchParams([...new URLSearchParams(text)].filter(([name]) => name !== 'revision' && !ofPage(name))).toString();
   const wanted = window.diffdemoGoing, same = bare(location.search) === bare(query);
   if (wanted && wanted !== '?' && bare(wanted) !== bare(query)) return;
   window.diffdemoGoing = false;
